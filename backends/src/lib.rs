@@ -1,0 +1,1 @@
+//! Devices for BN254 provers behind one interface: MSM, NTT, polynomial arithmetic.

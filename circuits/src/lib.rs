@@ -1,0 +1,1 @@
+//! Layers and gadgets: integer networks to PLONKish circuits.

@@ -1,0 +1,3 @@
+//! The zkloom command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! BN254 arithmetic kernels: multi-scalar multiplication, NTT, scans.

@@ -1,0 +1,1 @@
+//! Neural networks as integer graphs: ONNX import, quantisation, interpreter.

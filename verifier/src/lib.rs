@@ -1,0 +1,1 @@
+//! The zkLoom protocol: transcript, keys, proofs and their verification.
