@@ -1,0 +1,43 @@
+//! Counters of what crosses the border between host and device.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes and calls since the device was opened. Shared by all threads that use it.
+#[derive(Debug, Default)]
+pub struct Meter {
+    uploaded: AtomicU64,
+    downloaded: AtomicU64,
+    launches: AtomicU64,
+}
+
+impl Meter {
+    /// Notes a transfer to the device.
+    pub fn upload(&self, bytes: usize) {
+        self.uploaded.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Notes a transfer from the device.
+    pub fn download(&self, bytes: usize) {
+        self.downloaded.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Notes an operation started on the device.
+    pub fn launch(&self) {
+        self.launches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Bytes sent to the device so far.
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.uploaded.load(Ordering::Relaxed)
+    }
+
+    /// Bytes fetched from the device so far.
+    pub fn downloaded_bytes(&self) -> u64 {
+        self.downloaded.load(Ordering::Relaxed)
+    }
+
+    /// Operations started so far.
+    pub fn launches(&self) -> u64 {
+        self.launches.load(Ordering::Relaxed)
+    }
+}
