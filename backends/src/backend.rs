@@ -5,6 +5,7 @@
 //! bit-identical field elements and the same group elements.
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
+pub use zkloom_kernels::geometry::{GeometricBox, Segment};
 use zkloom_kernels::program::Program;
 
 use crate::error::BackendError;
@@ -31,40 +32,6 @@ pub enum Direction {
     Forward,
     /// Values to coefficients (with the factor 1/n).
     Inverse,
-}
-
-/// One run of a geometric progression along an axis of a [`GeometricBox`]: for `i < count`, position
-/// `start + i * step` has the factor `scale * ratio^i`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// First position.
-    pub start: usize,
-    /// Number of positions.
-    pub count: usize,
-    /// Distance of neighbours.
-    pub step: usize,
-    /// In a contraction, the output index of the first position; unused when a box is expanded.
-    pub output_start: usize,
-    /// In a contraction, the distance of neighbours' output indices; unused when a box is expanded.
-    pub output_step: usize,
-    /// Factor from a position to the next.
-    pub ratio: Fr,
-    /// Factor of the first position.
-    pub scale: Fr,
-}
-
-/// An outer product of geometric progressions laid out in a vector: choosing one entry of one segment of each axis gives
-/// position `offset + sum of the axes' positions` and factor `scale * product of the axes' factors`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GeometricBox {
-    /// Position of the box's origin in the vector.
-    pub offset: usize,
-    /// In a contraction, the output index of the origin.
-    pub output_offset: usize,
-    /// Factor of the whole box.
-    pub scale: Fr,
-    /// Axes, each a list of segments. No axis at all means the single position `offset`.
-    pub axes: Vec<Vec<Segment>>,
 }
 
 /// What a device says of itself.
@@ -168,7 +135,13 @@ pub trait Backend: Send + Sync + Sized {
     fn combine(&self, terms: &[(Fr, &Self::Scalars)]) -> Result<Self::Scalars>;
 
     /// `target[offset + i] += factor * source[i]`.
-    fn add_scaled(&self, target: &mut Self::Scalars, offset: usize, factor: Fr, source: &Self::Scalars) -> Result<()>;
+    fn add_scaled(
+        &self,
+        target: &mut Self::Scalars,
+        offset: usize,
+        factor: Fr,
+        source: &Self::Scalars,
+    ) -> Result<()>;
 
     /// Values at `point` of the polynomials with these coefficients.
     fn evaluate(&self, polynomials: &[&Self::Scalars], point: Fr) -> Result<Vec<Fr>>;
@@ -183,7 +156,12 @@ pub trait Backend: Send + Sync + Sized {
 
     /// For every position of every box: `target[output index] += factor * source[position]`, where the output index is
     /// `output_offset` plus, for each axis, `output_start + i * output_step` of the chosen segment's entry `i`.
-    fn contract_boxes(&self, target: &mut Self::Scalars, source: &Self::Scalars, boxes: &[GeometricBox]) -> Result<()>;
+    fn contract_boxes(
+        &self,
+        target: &mut Self::Scalars,
+        source: &Self::Scalars,
+        boxes: &[GeometricBox],
+    ) -> Result<()>;
 
     /// `target[offset + k] += sum_i weights[i] * matrix[i * width + k]` for a row-major integer matrix of
     /// `weights.len()` rows. Zero entries cost nothing but their reading.

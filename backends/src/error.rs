@@ -1,5 +1,7 @@
 //! What can go wrong on a device.
 
+use zkloom_kernels::shape::ShapeError;
+
 /// Failure of a device call.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
@@ -65,4 +67,13 @@ pub enum BackendError {
         /// The device's words.
         reason: String,
     },
+}
+
+impl From<ShapeError> for BackendError {
+    fn from(error: ShapeError) -> Self {
+        match error {
+            ShapeError::Length { operation, expected, found } => Self::Length { operation, expected, found },
+            ShapeError::Argument { operation, reason } => Self::Argument { operation, reason },
+        }
+    }
 }

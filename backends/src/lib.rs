@@ -1,9 +1,14 @@
 //! Devices for BN254 provers behind one interface: multi-scalar multiplication, NTT, polynomial arithmetic.
 
+#![forbid(unsafe_code)]
+
 pub mod backend;
+pub mod cpu;
 pub mod error;
+pub mod host;
 pub mod meter;
 
 pub use backend::{Backend, Capabilities, DeviceVector, Direction, GeometricBox, Segment};
+pub use cpu::CpuBackend;
 pub use error::BackendError;
 pub use meter::Meter;

@@ -1,0 +1,397 @@
+//! The host's own processor as a device.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ark_bn254::{Fr, G1Affine, G1Projective};
+use ark_ff::Zero;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use zkloom_kernels::cpu::msm::Bases;
+use zkloom_kernels::cpu::ntt::{self, Twiddles};
+use zkloom_kernels::cpu::{boxes, integers, interpreter, msm, polynomial, scan};
+use zkloom_kernels::program::Program;
+use zkloom_kernels::shape::{self, MAX_LOG_SIZE};
+
+use crate::backend::{Backend, Capabilities, DeviceVector, Direction, GeometricBox, Result};
+use crate::error::BackendError;
+use crate::host::Host;
+use crate::meter::Meter;
+
+const NAME: &str = "cpu";
+
+/// Multi-threaded arithmetic on the processor, with a thread pool of its own.
+///
+/// "Device memory" is ordinary memory, so uploads are copies; the meter counts them as for any other device.
+#[derive(Debug)]
+pub struct CpuBackend {
+    pool: ThreadPool,
+    host: Host,
+    meter: Meter,
+    twiddles: RwLock<Arc<Twiddles>>,
+}
+
+/// Field elements in the processor's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuScalars(Vec<Fr>);
+
+/// Signed integers in the processor's memory, as narrow as they fit.
+#[derive(Clone, Debug)]
+pub struct CpuIntegers {
+    values: Narrow,
+    magnitude: u64,
+}
+
+/// Points in the processor's memory.
+#[derive(Clone, Debug)]
+pub struct CpuBases(Bases);
+
+#[derive(Clone, Debug)]
+enum Narrow {
+    Bits8(Vec<i8>),
+    Bits16(Vec<i16>),
+    Bits32(Vec<i32>),
+    Bits64(Vec<i64>),
+}
+
+/// Runs an expression on the integers in whichever width they have.
+macro_rules! with_integers {
+    ($integers:expr, $values:ident => $body:expr) => {
+        match &$integers.values {
+            Narrow::Bits8($values) => $body,
+            Narrow::Bits16($values) => $body,
+            Narrow::Bits32($values) => $body,
+            Narrow::Bits64($values) => $body,
+        }
+    };
+}
+
+impl CpuScalars {
+    /// The entries, without a transfer.
+    pub fn as_slice(&self) -> &[Fr] {
+        &self.0
+    }
+}
+
+impl CpuIntegers {
+    /// Largest magnitude of the entries.
+    pub fn magnitude(&self) -> u64 {
+        self.magnitude
+    }
+
+    /// Bytes that one entry takes.
+    pub fn bytes_per_entry(&self) -> usize {
+        match self.values {
+            Narrow::Bits8(_) => 1,
+            Narrow::Bits16(_) => 2,
+            Narrow::Bits32(_) => 4,
+            Narrow::Bits64(_) => 8,
+        }
+    }
+}
+
+impl DeviceVector for CpuScalars {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl DeviceVector for CpuIntegers {
+    fn len(&self) -> usize {
+        with_integers!(self, values => values.len())
+    }
+}
+
+impl DeviceVector for CpuBases {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl CpuBackend {
+    /// A backend with this number of threads, or one for each processor that the process may use.
+    ///
+    /// # Errors
+    /// [`BackendError::Argument`] for zero threads, [`BackendError::Device`] if the system refuses to start them.
+    pub fn new(threads: Option<usize>) -> Result<Self> {
+        let operation = "new";
+        let threads = match threads {
+            Some(0) => {
+                let reason = "0 threads; ask for at least one".to_string();
+                return Err(BackendError::Argument { operation, reason });
+            }
+            Some(threads) => threads,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("zkloom-cpu-{index}"))
+            .build()
+            .map_err(|error| BackendError::Device {
+                device: NAME.into(),
+                operation,
+                reason: error.to_string(),
+            })?;
+        let twiddles = RwLock::new(Arc::new(Twiddles::new(0)));
+        Ok(Self { pool, host: Host::detect(), meter: Meter::default(), twiddles })
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Counts an operation and does it on the pool's threads.
+    fn on_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.meter.launch();
+        self.pool.install(work)
+    }
+
+    /// Twiddles for at least this size. They grow with the largest transform asked for; larger ones than exist give the
+    /// largest, and the transform then refuses.
+    fn twiddles(&self, log_size: u32) -> Arc<Twiddles> {
+        let log_size = log_size.min(MAX_LOG_SIZE);
+        let known = Arc::clone(&self.twiddles.read().unwrap_or_else(PoisonError::into_inner));
+        if known.log_size() >= log_size {
+            return known;
+        }
+        let larger = Arc::new(self.pool.install(|| Twiddles::new(log_size)));
+        let mut kept = self.twiddles.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.log_size() < log_size {
+            *kept = Arc::clone(&larger);
+        }
+        larger
+    }
+
+    /// Room for `len` entries of `T`.
+    fn room<T>(&self, operation: &'static str, len: usize) -> Result<Vec<T>> {
+        let needed = (len as u64).saturating_mul(size_of::<T>() as u64);
+        let too_much = || BackendError::OutOfMemory { device: NAME.into(), operation, needed };
+        // The system promises more than it has, and ends the process when the promise is called in.
+        if self.host.memory.is_some_and(|memory| needed > memory) {
+            return Err(too_much());
+        }
+        let mut room = Vec::new();
+        room.try_reserve_exact(len).map_err(|_| too_much())?;
+        Ok(room)
+    }
+
+    fn copied<T: Copy>(&self, operation: &'static str, values: &[T]) -> Result<Vec<T>> {
+        let mut copy = self.room(operation, values.len())?;
+        copy.extend_from_slice(values);
+        Ok(copy)
+    }
+
+    fn narrowed<T: TryFrom<i64> + Default>(&self, values: &[i64]) -> Result<Vec<T>> {
+        let mut narrow = self.room("upload_integers", values.len())?;
+        narrow.extend(values.iter().map(|&value| T::try_from(value).unwrap_or_default()));
+        Ok(narrow)
+    }
+}
+
+impl Backend for CpuBackend {
+    type Scalars = CpuScalars;
+    type Integers = CpuIntegers;
+    type Bases = CpuBases;
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            name: NAME.into(),
+            description: self.host.describe(self.threads()),
+            memory: self.host.memory,
+            max_log_size: MAX_LOG_SIZE,
+        }
+    }
+
+    fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    fn upload(&self, values: &[Fr]) -> Result<CpuScalars> {
+        let copy = self.copied("upload", values)?;
+        self.meter.upload(size_of_val(values));
+        Ok(CpuScalars(copy))
+    }
+
+    fn zeros(&self, len: usize) -> Result<CpuScalars> {
+        let mut zeros = self.room("zeros", len)?;
+        self.meter.launch();
+        zeros.resize(len, Fr::zero());
+        Ok(CpuScalars(zeros))
+    }
+
+    fn upload_integers(&self, values: &[i64]) -> Result<CpuIntegers> {
+        let lowest = values.iter().copied().min().unwrap_or(0);
+        let highest = values.iter().copied().max().unwrap_or(0);
+        let magnitude = lowest.unsigned_abs().max(highest.unsigned_abs());
+        let fits = |low: i64, high: i64| lowest >= low && highest <= high;
+        let values = if fits(i8::MIN.into(), i8::MAX.into()) {
+            Narrow::Bits8(self.narrowed(values)?)
+        } else if fits(i16::MIN.into(), i16::MAX.into()) {
+            Narrow::Bits16(self.narrowed(values)?)
+        } else if fits(i32::MIN.into(), i32::MAX.into()) {
+            Narrow::Bits32(self.narrowed(values)?)
+        } else {
+            Narrow::Bits64(self.copied("upload_integers", values)?)
+        };
+        let integers = CpuIntegers { values, magnitude };
+        self.meter.upload(integers.len() * integers.bytes_per_entry());
+        Ok(integers)
+    }
+
+    fn upload_bases(&self, points: &[G1Affine]) -> Result<CpuBases> {
+        self.room::<G1Affine>("upload_bases", points.len())?;
+        self.meter.upload(size_of_val(points));
+        Ok(CpuBases(Bases::new(points)))
+    }
+
+    fn download(&self, values: &CpuScalars) -> Result<Vec<Fr>> {
+        self.meter.download(size_of_val(values.as_slice()));
+        self.copied("download", &values.0)
+    }
+
+    fn read(&self, values: &CpuScalars, start: usize, len: usize) -> Result<Vec<Fr>> {
+        shape::range("read", start, len, values.len())?;
+        let part = &values.0[start..start + len];
+        self.meter.download(size_of_val(part));
+        self.copied("read", part)
+    }
+
+    fn write(&self, target: &mut CpuScalars, start: usize, values: &[Fr]) -> Result<()> {
+        shape::range("write", start, values.len(), target.len())?;
+        self.meter.upload(size_of_val(values));
+        target.0[start..start + values.len()].copy_from_slice(values);
+        Ok(())
+    }
+
+    fn widen(&self, values: &CpuIntegers) -> Result<CpuScalars> {
+        self.room::<Fr>("widen", values.len())?;
+        Ok(CpuScalars(self.on_pool(|| with_integers!(values, values => integers::widen(values)))))
+    }
+
+    fn slice(&self, values: &CpuScalars, start: usize, len: usize) -> Result<CpuScalars> {
+        let mut part = self.room("slice", len)?;
+        self.meter.launch();
+        let present = values.0.get(start..).unwrap_or_default();
+        part.extend_from_slice(&present[..present.len().min(len)]);
+        part.resize(len, Fr::zero());
+        Ok(CpuScalars(part))
+    }
+
+    fn msm(&self, bases: &CpuBases, scalars: &[&CpuScalars]) -> Result<Vec<G1Projective>> {
+        scalars.iter().try_for_each(|vector| shape::at_most("msm", vector.len(), bases.len()))?;
+        self.on_pool(|| {
+            Ok(scalars
+                .iter()
+                .map(|vector| msm::msm(&bases.0, &vector.0))
+                .collect::<core::result::Result<_, _>>()?)
+        })
+    }
+
+    fn msm_integers(&self, bases: &CpuBases, scalars: &[&CpuIntegers]) -> Result<Vec<G1Projective>> {
+        scalars.iter().try_for_each(|vector| shape::at_most("msm_integers", vector.len(), bases.len()))?;
+        self.on_pool(|| {
+            let sums = scalars.iter().map(|vector| {
+                with_integers!(vector, values => msm::msm_integers(&bases.0, values, vector.magnitude))
+            });
+            Ok(sums.collect::<core::result::Result<_, _>>()?)
+        })
+    }
+
+    fn ntt(&self, values: &mut CpuScalars, direction: Direction) -> Result<()> {
+        let twiddles = self.twiddles(shape::transform("ntt", values.len())?);
+        self.on_pool(|| match direction {
+            Direction::Forward => ntt::forward(&mut values.0, &twiddles),
+            Direction::Inverse => ntt::inverse(&mut values.0, &twiddles),
+        })?;
+        Ok(())
+    }
+
+    fn coset_ntt(&self, coefficients: &CpuScalars, log_size: u32, shift: Fr) -> Result<CpuScalars> {
+        shape::coset("coset_ntt", log_size, shift.is_zero())?;
+        self.room::<Fr>("coset_ntt", 1 << log_size)?;
+        let twiddles = self.twiddles(log_size);
+        let values = self.on_pool(|| ntt::coset_forward(&coefficients.0, log_size, shift, &twiddles))?;
+        Ok(CpuScalars(values))
+    }
+
+    fn inverse_coset_ntt(&self, values: &mut CpuScalars, shift: Fr) -> Result<()> {
+        let twiddles = self.twiddles(shape::transform("inverse_coset_ntt", values.len())?);
+        self.on_pool(|| ntt::coset_inverse(&mut values.0, shift, &twiddles))?;
+        Ok(())
+    }
+
+    fn run(&self, program: &Program, inputs: &[&CpuScalars], constants: &[Fr]) -> Result<CpuScalars> {
+        let inputs: Vec<&[Fr]> = inputs.iter().map(|input| input.as_slice()).collect();
+        Ok(CpuScalars(self.on_pool(|| interpreter::run(program, &inputs, constants))?))
+    }
+
+    fn batch_invert(&self, values: &mut CpuScalars) -> Result<()> {
+        self.on_pool(|| scan::batch_invert(&mut values.0));
+        Ok(())
+    }
+
+    fn linear_recurrence(&self, first: Fr, ratio: Fr, addends: &CpuScalars) -> Result<CpuScalars> {
+        Ok(CpuScalars(self.on_pool(|| scan::linear_recurrence(first, ratio, &addends.0))))
+    }
+
+    fn running_product(&self, first: Fr, factors: &CpuScalars) -> Result<CpuScalars> {
+        Ok(CpuScalars(self.on_pool(|| scan::running_product(first, &factors.0))))
+    }
+
+    fn combine(&self, terms: &[(Fr, &CpuScalars)]) -> Result<CpuScalars> {
+        let terms: Vec<(Fr, &[Fr])> =
+            terms.iter().map(|(factor, vector)| (*factor, vector.as_slice())).collect();
+        Ok(CpuScalars(self.on_pool(|| polynomial::combine(&terms))))
+    }
+
+    fn add_scaled(
+        &self,
+        target: &mut CpuScalars,
+        offset: usize,
+        factor: Fr,
+        source: &CpuScalars,
+    ) -> Result<()> {
+        self.on_pool(|| polynomial::add_scaled(&mut target.0, offset, factor, &source.0))?;
+        Ok(())
+    }
+
+    fn evaluate(&self, polynomials: &[&CpuScalars], point: Fr) -> Result<Vec<Fr>> {
+        let polynomials: Vec<&[Fr]> = polynomials.iter().map(|polynomial| polynomial.as_slice()).collect();
+        let values = self.on_pool(|| polynomial::evaluate(&polynomials, point));
+        self.meter.download(size_of_val(values.as_slice()));
+        Ok(values)
+    }
+
+    fn divide_by_linear(&self, polynomial: &CpuScalars, root: Fr) -> Result<CpuScalars> {
+        Ok(CpuScalars(self.on_pool(|| polynomial::divide_by_linear(&polynomial.0, root))))
+    }
+
+    fn expand_boxes(&self, target: &mut CpuScalars, boxes: &[GeometricBox]) -> Result<()> {
+        self.on_pool(|| boxes::expand(&mut target.0, boxes))?;
+        Ok(())
+    }
+
+    fn contract_boxes(
+        &self,
+        target: &mut CpuScalars,
+        source: &CpuScalars,
+        boxes: &[GeometricBox],
+    ) -> Result<()> {
+        self.on_pool(|| boxes::contract(&mut target.0, &source.0, boxes))?;
+        Ok(())
+    }
+
+    fn combine_rows(
+        &self,
+        target: &mut CpuScalars,
+        offset: usize,
+        matrix: &CpuIntegers,
+        width: usize,
+        weights: &[Fr],
+    ) -> Result<()> {
+        self.meter.upload(size_of_val(weights));
+        self.on_pool(|| {
+            with_integers!(matrix, matrix => integers::combine_rows(&mut target.0, offset, matrix, width, weights))
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! Geometric boxes: written out into a vector, and as weights of a contraction.
+//!
+//! A box is walked axis by axis. Work is shared out by ranges of a coordinate: a walk is told which positions (or which
+//! output indices) it may touch and skips, by arithmetic, all runs that lie outside, so that no two tasks write the same
+//! entry.
+
+use core::ops::Range;
+
+use ark_bn254::Fr;
+use ark_ff::{Field, One, Zero};
+use rayon::prelude::*;
+
+use super::{GRAIN, piece_length};
+use crate::geometry::{Coordinate, GeometricBox, Segment, axis_extent};
+use crate::shape::{self, Result};
+
+/// Adds boxes, written out, to a vector.
+///
+/// # Errors
+/// If a position lies outside the target.
+pub fn expand(target: &mut [Fr], boxes: &[GeometricBox]) -> Result<()> {
+    shape::boxes("expand_boxes", boxes, Coordinate::Position, target.len())?;
+    let boxes: Vec<Walk> = boxes.iter().filter_map(|geometric| Walk::new(geometric, false)).collect();
+    let Some((low, high)) = extent(&boxes, Coordinate::Position) else {
+        return Ok(());
+    };
+    let piece = piece_length(high + 1 - low, 2, GRAIN);
+    target[low..=high].par_chunks_mut(piece).enumerate().for_each(|(index, part)| {
+        let start = low + index * piece;
+        for walk in &boxes {
+            walk.visit(Coordinate::Position, start..start + part.len(), &mut |run| {
+                let mut factor = run.factor;
+                for entry in 0..run.count {
+                    part[run.position + entry * run.position_step - start] += factor;
+                    if !run.ratio.is_one() {
+                        factor *= run.ratio;
+                    }
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// For every position of every box: `target[output index] += factor * source[position]`.
+///
+/// # Errors
+/// If a position lies outside the source or an output index outside the target.
+pub fn contract(target: &mut [Fr], source: &[Fr], boxes: &[GeometricBox]) -> Result<()> {
+    shape::boxes("contract_boxes", boxes, Coordinate::Position, source.len())?;
+    shape::boxes("contract_boxes", boxes, Coordinate::Output, target.len())?;
+    let volume = boxes.iter().fold(0usize, |sum, geometric| sum.saturating_add(geometric.volume()));
+    let boxes: Vec<Walk> = boxes.iter().filter_map(|geometric| Walk::new(geometric, true)).collect();
+    let (Some((low, high)), Some((first, last))) =
+        (extent(&boxes, Coordinate::Output), extent(&boxes, Coordinate::Position))
+    else {
+        return Ok(());
+    };
+    let target = &mut target[low..=high];
+    let threads = rayon::current_num_threads();
+    if threads == 1 || volume < GRAIN {
+        contract_part(target, low, source, &boxes, (Coordinate::Output, low..high + 1));
+    } else if target.len().saturating_mul(4 * threads) <= volume {
+        // Few outputs: each task takes a range of the source and sums into a vector of its own.
+        let piece = piece_length(last + 1 - first, 2, GRAIN);
+        let starts: Vec<usize> = (first..=last).step_by(piece).collect();
+        let sums = starts.into_par_iter().map(|start| {
+            let mut sum = vec![Fr::zero(); target.len()];
+            contract_part(&mut sum, low, source, &boxes, (Coordinate::Position, start..start + piece));
+            sum
+        });
+        for sum in sums.collect::<Vec<_>>() {
+            target.iter_mut().zip(&sum).for_each(|(total, value)| *total += value);
+        }
+    } else {
+        let piece = piece_length(target.len(), 4, 1);
+        target.par_chunks_mut(piece).enumerate().for_each(|(index, part)| {
+            let start = low + index * piece;
+            let range = start..start + part.len();
+            contract_part(part, start, source, &boxes, (Coordinate::Output, range));
+        });
+    }
+    Ok(())
+}
+
+/// The contraction over one range of a coordinate; `target` starts at output index `start`.
+fn contract_part(
+    target: &mut [Fr],
+    start: usize,
+    source: &[Fr],
+    boxes: &[Walk],
+    (coordinate, range): (Coordinate, Range<usize>),
+) {
+    for walk in boxes {
+        walk.visit(coordinate, range.clone(), &mut |run| contract_run(target, start, source, &run));
+    }
+}
+
+fn contract_run(target: &mut [Fr], start: usize, source: &[Fr], run: &Run) {
+    let read = |entry: usize| source[run.position + entry * run.position_step];
+    if run.output_step == 0 {
+        let sum = if run.ratio.is_one() {
+            (0..run.count).map(read).sum::<Fr>()
+        } else {
+            (0..run.count).rev().fold(Fr::zero(), |sum, entry| sum * run.ratio + read(entry))
+        };
+        target[run.output - start] += run.factor * sum;
+        return;
+    }
+    let mut factor = run.factor;
+    for entry in 0..run.count {
+        target[run.output + entry * run.output_step - start] += factor * read(entry);
+        if !run.ratio.is_one() {
+            factor *= run.ratio;
+        }
+    }
+}
+
+fn extent(boxes: &[Walk], coordinate: Coordinate) -> Option<(usize, usize)> {
+    let extents = boxes.iter().filter_map(|walk| walk.geometric.extent(coordinate));
+    extents.reduce(|(low, high), (other_low, other_high)| (low.min(other_low), high.max(other_high)))
+}
+
+/// A part of a segment of the innermost axis, with all outer axes' entries chosen.
+struct Run {
+    position: usize,
+    position_step: usize,
+    output: usize,
+    output_step: usize,
+    count: usize,
+    factor: Fr,
+    ratio: Fr,
+}
+
+/// A box with its axes in the order in which they are walked.
+struct Walk<'a> {
+    geometric: &'a GeometricBox,
+    axes: Vec<&'a [Segment]>,
+}
+
+/// What a walk may touch.
+struct Bounds {
+    coordinate: Coordinate,
+    range: Range<usize>,
+    /// For each axis, the extent of all axes inside it, in the coordinate.
+    inner: Vec<(usize, usize)>,
+}
+
+impl<'a> Walk<'a> {
+    /// Nothing for a box that has no entries or only zeros.
+    fn new(geometric: &'a GeometricBox, contraction: bool) -> Option<Self> {
+        geometric.extent(Coordinate::Position)?;
+        if geometric.scale.is_zero() {
+            return None;
+        }
+        let mut axes: Vec<&[Segment]> = geometric.axes.iter().map(Vec::as_slice).collect();
+        // The innermost axis is the one whose runs are cheapest: sums to one output (Horner's rule), long, close together.
+        axes.sort_by_key(|axis| {
+            let count: usize = axis.iter().map(|segment| segment.count).sum();
+            let sums = contraction && count >= 4 && axis.iter().all(|segment| segment.output_step == 0);
+            let step = axis.iter().map(|segment| segment.step).max();
+            (sums, count.min(16), core::cmp::Reverse(step))
+        });
+        Some(Self { geometric, axes })
+    }
+
+    /// Calls `act` with every run, or the part of it, that lies in the range of the coordinate.
+    fn visit(&self, coordinate: Coordinate, range: Range<usize>, act: &mut impl FnMut(Run)) {
+        let mut inner = vec![(0, 0); self.axes.len()];
+        for index in (1..self.axes.len()).rev() {
+            let Some((low, high)) = axis_extent(self.axes[index], coordinate) else {
+                return;
+            };
+            inner[index - 1] = (inner[index].0 + low, inner[index].1 + high);
+        }
+        let bounds = Bounds { coordinate, range, inner };
+        let geometric = self.geometric;
+        let root = Run {
+            position: geometric.offset,
+            position_step: 0,
+            output: geometric.output_offset,
+            output_step: 0,
+            count: 1,
+            factor: geometric.scale,
+            ratio: Fr::one(),
+        };
+        if !self.axes.is_empty() {
+            self.descend(0, &root, &bounds, act);
+        } else if bounds.range.contains(&geometric.origin(coordinate)) {
+            act(root);
+        }
+    }
+
+    fn descend(&self, depth: usize, outer: &Run, bounds: &Bounds, act: &mut impl FnMut(Run)) {
+        for segment in self.axes[depth] {
+            let entries = bounds.clip(depth, outer, segment);
+            if entries.is_empty() || segment.scale.is_zero() {
+                continue;
+            }
+            let mut run = Run {
+                position: outer.position + segment.start + entries.start * segment.step,
+                position_step: segment.step,
+                output: outer.output + segment.output_start + entries.start * segment.output_step,
+                output_step: segment.output_step,
+                count: entries.len(),
+                factor: outer.factor * segment.scale,
+                ratio: segment.ratio,
+            };
+            if entries.start > 0 && !segment.ratio.is_one() {
+                run.factor *= segment.ratio.pow([entries.start as u64]);
+            }
+            if depth + 1 == self.axes.len() {
+                act(run);
+                continue;
+            }
+            for _ in entries {
+                self.descend(depth + 1, &run, bounds, act);
+                run.position += run.position_step;
+                run.output += run.output_step;
+                run.factor *= run.ratio;
+            }
+        }
+    }
+}
+
+impl Bounds {
+    /// The segment's entries from which something in the range can be reached.
+    fn clip(&self, depth: usize, outer: &Run, segment: &Segment) -> Range<usize> {
+        let (start, step) = segment.line(self.coordinate);
+        let base = start
+            + match self.coordinate {
+                Coordinate::Position => outer.position,
+                Coordinate::Output => outer.output,
+            };
+        let (low, high) = self.inner[depth];
+        // Entry i reaches from base + i * step + low to base + i * step + high.
+        let first_with = |bound: usize, reach: usize| match (bound.saturating_sub(base + reach), step) {
+            (0, _) => 0,
+            (_, 0) => segment.count,
+            (distance, step) => distance.div_ceil(step),
+        };
+        let first = first_with(self.range.start, high);
+        let end = first_with(self.range.end, low).min(segment.count);
+        first..end.max(first)
+    }
+}

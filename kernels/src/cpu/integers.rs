@@ -1,0 +1,132 @@
+//! Signed integers: as field elements, and row combinations of integer matrices.
+
+use ark_bn254::Fr;
+use ark_ff::{BigInt, BigInteger, PrimeField, Zero};
+use rayon::prelude::*;
+
+use super::GRAIN;
+use crate::shape::{self, Result};
+
+/// Columns that one task works on: their accumulators are 6 KiB.
+const COLUMNS: usize = 128;
+
+/// A machine integer of at most 64 bits.
+pub trait Integer: Copy + Send + Sync + Into<i64> {}
+
+impl<T: Copy + Send + Sync + Into<i64>> Integer for T {}
+
+/// Largest magnitude of the entries.
+pub fn magnitude<T: Integer>(values: &[T]) -> u64 {
+    values.par_iter().with_min_len(GRAIN).map(|&value| value.into().unsigned_abs()).max().unwrap_or(0)
+}
+
+/// Integers as field elements.
+pub fn widen<T: Integer>(values: &[T]) -> Vec<Fr> {
+    values.par_iter().with_min_len(GRAIN).map(|&value| Fr::from(value.into())).collect()
+}
+
+/// `target[offset + k] += sum_i weights[i] * matrix[i * width + k]` for a row-major matrix of `weights.len()` rows.
+///
+/// Products are gathered without reduction, each a multiplication of four words by one.
+///
+/// # Errors
+/// If the matrix does not have `weights.len() * width` entries or a row does not end within the target.
+pub fn combine_rows<T: Integer>(
+    target: &mut [Fr],
+    offset: usize,
+    matrix: &[T],
+    width: usize,
+    weights: &[Fr],
+) -> Result<()> {
+    shape::matrix("combine_rows", target.len(), offset, matrix.len(), [weights.len(), width])?;
+    if matrix.is_empty() {
+        return Ok(());
+    }
+    let target = &mut target[offset..offset + width];
+    let column_blocks = width.div_ceil(COLUMNS);
+    // Cut by columns; by rows too if that leaves threads without work.
+    let row_blocks = (4 * rayon::current_num_threads()).div_ceil(column_blocks);
+    let rows = weights.len().div_ceil(row_blocks).max(GRAIN.div_ceil(width.min(COLUMNS)));
+    target.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, part)| {
+        let columns = block * COLUMNS..block * COLUMNS + part.len();
+        let sums: Vec<Vec<Fr>> = weights
+            .par_chunks(rows)
+            .zip(matrix.par_chunks(rows * width))
+            .map(|(weights, matrix)| row_block(weights, matrix, width, columns.clone()))
+            .collect();
+        for sum in &sums {
+            part.iter_mut().zip(sum).for_each(|(total, value)| *total += value);
+        }
+    });
+    Ok(())
+}
+
+fn row_block<T: Integer>(
+    weights: &[Fr],
+    matrix: &[T],
+    width: usize,
+    columns: core::ops::Range<usize>,
+) -> Vec<Fr> {
+    let mut sums = vec![WideSum::default(); columns.len()];
+    for (weight, row) in weights.iter().zip(matrix.chunks_exact(width)) {
+        for (sum, &entry) in sums.iter_mut().zip(&row[columns.clone()]) {
+            let entry: i64 = entry.into();
+            if entry != 0 {
+                sum.add_product(weight, entry);
+            }
+        }
+    }
+    sums.into_iter().map(WideSum::reduce).collect()
+}
+
+/// A signed sum of products of field elements (their four words as stored) and 64-bit integers, in two's complement. A
+/// product is below 2^318, so that there is room for 2^65 of them.
+#[derive(Clone, Copy, Default)]
+struct WideSum([u64; 6]);
+
+impl WideSum {
+    fn add_product(&mut self, element: &Fr, integer: i64) {
+        let magnitude = integer.unsigned_abs();
+        let negative = integer < 0;
+        // A negative product is added as its complement plus one; no branch, since signs are as good as random.
+        let flip = if negative { u64::MAX } else { 0 };
+        let mut carry_sum = u128::from(negative);
+        let mut carry_product = 0u128;
+        for (word, limb) in self.0.iter_mut().zip(element.0.0) {
+            let product = u128::from(limb) * u128::from(magnitude) + carry_product;
+            carry_product = product >> 64;
+            carry_sum += u128::from(*word) + u128::from(product as u64 ^ flip);
+            *word = carry_sum as u64;
+            carry_sum >>= 64;
+        }
+        for (word, high) in self.0[4..].iter_mut().zip([carry_product as u64, 0]) {
+            carry_sum += u128::from(*word) + u128::from(high ^ flip);
+            *word = carry_sum as u64;
+            carry_sum >>= 64;
+        }
+    }
+
+    /// The sum as a field element. Words are those of Montgomery's form, in which the part from 2^256 on, an integer `h`,
+    /// stands for the field element `h`.
+    fn reduce(self) -> Fr {
+        let negative = (self.0[5] >> 63) != 0;
+        let mut words = self.0;
+        if negative {
+            let mut carry = true;
+            for word in &mut words {
+                (*word, carry) = (!*word).overflowing_add(u64::from(carry));
+            }
+        }
+        let [w0, w1, w2, w3, high, top] = words;
+        let mut low = BigInt::new([w0, w1, w2, w3]);
+        while low >= Fr::MODULUS {
+            low.sub_with_borrow(&Fr::MODULUS);
+        }
+        let high = u128::from(high) | (u128::from(top) << 64);
+        let mut value = Fr::new_unchecked(low);
+        if high != 0 {
+            value += Fr::from(high);
+        }
+        if negative && !value.is_zero() { -value } else { value }
+    }
+}

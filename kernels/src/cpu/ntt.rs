@@ -1,0 +1,256 @@
+//! Number-theoretic transforms, natural order in and out.
+//!
+//! The forward transform takes `f mod (X^(2m) - c^2)` to `f mod (X^m - c)` and `f mod (X^m + c)`, layer by layer, so that
+//! a block of a layer has a single twiddle `c`, and a table of twiddles in bit-reversed order serves every layer of every
+//! size. On a coset the same layers run with `c` scaled by a power of the shift: no pass over the data is added. Two layers
+//! are fused while a block is larger than the cache, then each block is finished by itself. The result comes in
+//! bit-reversed order, and one pass brings it into natural order; the inverse transform is the forward one with indices
+//! negated and a factor, both folded into that pass.
+
+use ark_bn254::Fr;
+use ark_ff::{FftField, Field, One, Zero};
+use rayon::prelude::*;
+
+use super::GRAIN;
+use crate::shape::{self, MAX_LOG_SIZE, Result};
+
+/// Blocks up to this many entries (128 KiB) are finished in the cache, by one thread.
+const CACHED: usize = 1 << 12;
+
+/// The twiddle table holds at most this many entries (8 MiB), as log2; further twiddles cost one multiplication.
+const TABLE_LOG: u32 = 18;
+
+/// The generator of the subgroup of order `2^log_size`: `TWO_ADIC_ROOT_OF_UNITY ^ (2^28 / 2^log_size)`. Sizes above
+/// `2^28` do not exist; they give the generator of order `2^28`.
+pub fn generator(log_size: u32) -> Fr {
+    (log_size..MAX_LOG_SIZE).fold(Fr::TWO_ADIC_ROOT_OF_UNITY, |root, _| root.square())
+}
+
+/// Twiddles for transforms up to some size. With `k` written in `s` bits, twiddle `k` is the primitive root of order
+/// `2^(s + 1)` to the power of `k` with its bits reversed.
+#[derive(Clone, Debug)]
+pub struct Twiddles {
+    log_size: u32,
+    low: Vec<Fr>,
+    high: Vec<Fr>,
+}
+
+impl Twiddles {
+    /// Twiddles for transforms of size up to `2^log_size`, at most `2^28`.
+    pub fn new(log_size: u32) -> Self {
+        let log_size = log_size.min(MAX_LOG_SIZE);
+        let depth = log_size.saturating_sub(1);
+        let table_log = depth.min(TABLE_LOG);
+        let low = doubled(0, table_log);
+        let high = doubled(table_log, depth);
+        Self { log_size, low, high }
+    }
+
+    /// Log2 of the largest transform that these twiddles serve.
+    pub fn log_size(&self) -> u32 {
+        self.log_size
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> Fr {
+        match self.low.get(index) {
+            Some(twiddle) => *twiddle,
+            None => self.low[index % self.low.len()] * self.high[index / self.low.len()],
+        }
+    }
+}
+
+/// Twiddles number `k * 2^from` for `k < 2^(to - from)`.
+fn doubled(from: u32, to: u32) -> Vec<Fr> {
+    let mut table = Vec::with_capacity(1 << (to - from));
+    table.push(Fr::one());
+    for bit in from..to {
+        let root = generator(bit + 2);
+        let next: Vec<Fr> = table.par_iter().with_min_len(GRAIN).map(|twiddle| *twiddle * root).collect();
+        table.extend(next);
+    }
+    table
+}
+
+/// Values at the subgroup's elements, from coefficients.
+///
+/// # Errors
+/// If the length is not a power of two up to 2^28 or the twiddles are for smaller sizes.
+pub fn forward(values: &mut Vec<Fr>, twiddles: &Twiddles) -> Result<()> {
+    let log_size = checked("ntt", values.len(), twiddles)?;
+    let transform = Transform { twiddles, scales: None };
+    transform.block(values, 0, 0);
+    *values = reordered(values, log_size, |index| index);
+    Ok(())
+}
+
+/// Coefficients, from values at the subgroup's elements.
+///
+/// # Errors
+/// If the length is not a power of two up to 2^28 or the twiddles are for smaller sizes.
+pub fn inverse(values: &mut Vec<Fr>, twiddles: &Twiddles) -> Result<()> {
+    let log_size = checked("ntt", values.len(), twiddles)?;
+    let transform = Transform { twiddles, scales: None };
+    transform.block(values, 0, 0);
+    let size = values.len();
+    let factor = inverse_of_size(log_size);
+    let mut coefficients = reordered(values, log_size, |index| (size - index) % size);
+    coefficients.par_iter_mut().with_min_len(GRAIN).for_each(|value| *value *= factor);
+    *values = coefficients;
+    Ok(())
+}
+
+/// Values of a polynomial, given by any number of coefficients, on the coset `shift * H` with `|H| = 2^log_size`.
+///
+/// # Errors
+/// If the size is above 2^28, the shift is zero, or the twiddles are for smaller sizes.
+pub fn coset_forward(coefficients: &[Fr], log_size: u32, shift: Fr, twiddles: &Twiddles) -> Result<Vec<Fr>> {
+    shape::coset("coset_ntt", log_size, shift.is_zero())?;
+    let size = 1usize << log_size;
+    checked("coset_ntt", size, twiddles)?;
+    let scales: Vec<Fr> = (0..log_size).map(|layer| shift.pow([(size >> (layer + 1)) as u64])).collect();
+    let transform = Transform { twiddles, scales: Some(&scales) };
+    let mut values = vec![Fr::zero(); size];
+    // While the upper half of a block is zero, a layer only copies the lower half.
+    let copies = (size / coefficients.len().max(1).next_power_of_two()).max(1);
+    let filled = size / copies;
+    let wrap = scales.first().map_or(shift, Fr::square);
+    values.par_chunks_mut(filled).enumerate().for_each(|(index, block)| {
+        fold(block, coefficients, wrap);
+        transform.block(block, copies.ilog2(), index);
+    });
+    Ok(reordered(&values, log_size, |index| index))
+}
+
+/// Adds the coefficients modulo `X^len - wrap`.
+fn fold(block: &mut [Fr], coefficients: &[Fr], wrap: Fr) {
+    let mut factor = Fr::one();
+    for part in coefficients.chunks(block.len()) {
+        block
+            .par_iter_mut()
+            .zip(part)
+            .with_min_len(GRAIN)
+            .for_each(|(total, value)| *total += factor * value);
+        factor *= wrap;
+    }
+}
+
+/// Coefficients of the polynomial with these values on the coset `shift * H`.
+///
+/// # Errors
+/// If the length is not a power of two up to 2^28, the shift is zero, or the twiddles are for smaller sizes.
+pub fn coset_inverse(values: &mut Vec<Fr>, shift: Fr, twiddles: &Twiddles) -> Result<()> {
+    let log_size = checked("inverse_coset_ntt", values.len(), twiddles)?;
+    shape::coset("inverse_coset_ntt", log_size, shift.is_zero())?;
+    let transform = Transform { twiddles, scales: None };
+    transform.block(values, 0, 0);
+    let size = values.len();
+    let mut coefficients = reordered(values, log_size, |index| (size - index) % size);
+    let step = shift.inverse().unwrap_or_default();
+    coefficients.par_chunks_mut(GRAIN).enumerate().for_each(|(index, chunk)| {
+        let mut factor = inverse_of_size(log_size) * step.pow([(index * GRAIN) as u64]);
+        for value in chunk {
+            *value *= factor;
+            factor *= step;
+        }
+    });
+    *values = coefficients;
+    Ok(())
+}
+
+fn checked(operation: &'static str, len: usize, twiddles: &Twiddles) -> Result<u32> {
+    let log_size = shape::transform(operation, len)?;
+    shape::at_most(operation, len, 1 << twiddles.log_size)?;
+    Ok(log_size)
+}
+
+fn inverse_of_size(log_size: u32) -> Fr {
+    Fr::from(1u64 << log_size).inverse().unwrap_or_default()
+}
+
+/// Entry `i` of the result is the entry at the bit-reversed `source(i)`.
+fn reordered(values: &[Fr], log_size: u32, source: impl Fn(usize) -> usize + Sync) -> Vec<Fr> {
+    let reversed = |index: usize| match log_size {
+        0 => index,
+        bits => index.reverse_bits() >> (usize::BITS - bits),
+    };
+    (0..values.len())
+        .into_par_iter()
+        .with_min_len(GRAIN)
+        .map(|index| values[reversed(source(index))])
+        .collect()
+}
+
+/// A forward transform that leaves its result in bit-reversed order.
+struct Transform<'a> {
+    twiddles: &'a Twiddles,
+    /// On a coset, the factor of each layer's twiddles.
+    scales: Option<&'a [Fr]>,
+}
+
+impl Transform<'_> {
+    #[inline]
+    fn twiddle(&self, layer: u32, block: usize) -> Fr {
+        match self.scales {
+            None => self.twiddles.get(block),
+            Some(scales) => self.twiddles.get(block) * scales[layer as usize],
+        }
+    }
+
+    /// Works off all layers from `layer` on, whose block number `block` the values are.
+    fn block(&self, values: &mut [Fr], layer: u32, block: usize) {
+        if values.len() <= CACHED {
+            return self.finish(values, layer, block);
+        }
+        let quarter = values.len() / 4;
+        self.two_layers(values, layer, block);
+        values.par_chunks_mut(quarter).enumerate().for_each(|(index, part)| {
+            self.block(part, layer + 2, 4 * block + index);
+        });
+    }
+
+    /// Two layers at once over a large block.
+    fn two_layers(&self, values: &mut [Fr], layer: u32, block: usize) {
+        let quarter = values.len() / 4;
+        let outer = self.twiddle(layer, block);
+        let left = self.twiddle(layer + 1, 2 * block);
+        let right = self.twiddle(layer + 1, 2 * block + 1);
+        let (low, high) = values.split_at_mut(2 * quarter);
+        let (q0, q1) = low.split_at_mut(quarter);
+        let (q2, q3) = high.split_at_mut(quarter);
+        let lower = q0.par_chunks_mut(GRAIN).zip(q1.par_chunks_mut(GRAIN));
+        let upper = q2.par_chunks_mut(GRAIN).zip(q3.par_chunks_mut(GRAIN));
+        lower.zip(upper).for_each(|((q0, q1), (q2, q3))| {
+            for ((a, b), (c, d)) in q0.iter_mut().zip(q1).zip(q2.iter_mut().zip(q3)) {
+                butterfly(a, c, outer);
+                butterfly(b, d, outer);
+                butterfly(a, b, left);
+                butterfly(c, d, right);
+            }
+        });
+    }
+
+    /// All remaining layers of a block that fits the cache.
+    fn finish(&self, values: &mut [Fr], mut layer: u32, block: usize) {
+        let mut len = values.len();
+        let mut first = block;
+        while len > 1 {
+            let half = len / 2;
+            for (index, part) in values.chunks_exact_mut(len).enumerate() {
+                let twiddle = self.twiddle(layer, first + index);
+                let (low, high) = part.split_at_mut(half);
+                low.iter_mut().zip(high).for_each(|(a, b)| butterfly(a, b, twiddle));
+            }
+            len = half;
+            layer += 1;
+            first *= 2;
+        }
+    }
+}
+
+#[inline(always)]
+fn butterfly(a: &mut Fr, b: &mut Fr, twiddle: Fr) {
+    let scaled = *b * twiddle;
+    *b = *a - scaled;
+    *a += scaled;
+}
