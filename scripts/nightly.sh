@@ -1,0 +1,37 @@
+#!/bin/sh
+# The long checks: scripts/nightly.sh [SECONDS_FOR_EACH_FUZZ_TARGET]
+#
+# Runs the tests marked #[ignore] and the demo, and, where the tools are there, cargo-deny, a build of the verifier for wasm32 and each
+# fuzz target for some time (180 s unless told otherwise). Allow an hour on two cores.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+. scripts/steps.sh
+fuzz_seconds="${1:-180}"
+
+step "long tests" cargo test --locked --release --workspace -- --ignored
+step "demo" cargo run --locked --release --bin zkloom -- demo
+
+if cargo deny --version >/dev/null 2>&1; then
+    step "cargo-deny" cargo deny check
+else
+    skip_optional "cargo-deny" "not installed"
+fi
+
+if [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ]; then
+    step "verifier for wasm32" cargo build --locked --release -p zkloom-verifier --target wasm32-unknown-unknown
+else
+    skip_optional "verifier for wasm32" "target missing (rustup target add wasm32-unknown-unknown)"
+fi
+
+if [ ! -f fuzz/Cargo.toml ]; then
+    skip_optional "fuzz" "fuzz/Cargo.toml is missing"
+elif cargo +nightly fuzz --version >/dev/null 2>&1; then
+    for target in $(cargo +nightly fuzz list); do
+        step "fuzz $target" cargo +nightly fuzz run "$target" -- -max_total_time="$fuzz_seconds"
+    done
+else
+    skip_optional "fuzz" "cargo-fuzz or the nightly toolchain is missing"
+fi
+
+finish
