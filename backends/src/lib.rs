@@ -6,6 +6,7 @@ pub mod backend;
 pub mod cpu;
 pub mod error;
 pub mod host;
+pub mod laws;
 pub mod meter;
 
 pub use backend::{Backend, Capabilities, DeviceVector, Direction, GeometricBox, Segment};
