@@ -1,6 +1,8 @@
 //! Checks that a circuit is well formed. A circuit that passes can be evaluated without any further range check.
 
 use crate::Circuit;
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::claim::{Claim, Relation};
 use crate::expression::{Column, Expression, Query};
 use crate::view::{Monomial, Segment, Variable, View};
@@ -108,6 +110,7 @@ impl Circuit {
         if !self.copies.is_empty() {
             return Err(CircuitError::Unsupported { what: "copy constraints" });
         }
+        size("the number of tensor columns", self.tensor_columns().count() as u64, 1..=1 << 16)?;
         self.check_gates()?;
         self.check_lookups()?;
         self.check_blinding()?;
@@ -186,34 +189,41 @@ impl Circuit {
         Ok(())
     }
 
-    /// Rotations at which an advice column is opened, zero included for tensor columns.
-    pub fn rotations(&self, column: usize) -> Vec<i32> {
-        let mut rotations = Vec::new();
+    /// Rotations at which each column is opened, ascending. Tensor columns are always opened at rotation 0.
+    pub fn opened_rotations(&self) -> BTreeMap<Column, BTreeSet<i32>> {
+        let mut opened: BTreeMap<Column, BTreeSet<i32>> = BTreeMap::new();
         let mut note = |query: &Query| {
-            if (query.column == Column::Advice { index: column as u32 })
-                && !rotations.contains(&query.rotation)
-            {
-                rotations.push(query.rotation);
-            }
+            opened.entry(query.column).or_default().insert(query.rotation);
         };
         for gate in &self.gates {
             gate.polynomial.leaves(&mut note);
         }
         for lookup in &self.lookups {
+            note(&Query::fixed(lookup.selector));
             lookup.tuple.iter().chain([&lookup.tag]).for_each(|expression| expression.leaves(&mut note));
         }
-        if self.advice.get(column).is_some_and(|advice| advice.tensor) && !rotations.contains(&0) {
-            rotations.push(0);
+        if !self.lookups.is_empty() {
+            for set in &self.table_sets {
+                set.values
+                    .iter()
+                    .chain([&set.tag, &set.selector])
+                    .for_each(|index| note(&Query::fixed(*index)));
+            }
         }
-        rotations.sort_unstable();
-        rotations
+        for index in self.tensor_columns() {
+            note(&Query::advice(index as u32));
+        }
+        opened
     }
 
     /// Enough random rows for every value that a proof shows (protocol, section 6).
     fn check_blinding(&self) -> Check {
+        let opened = self.opened_rotations();
         let mut needed = 3;
         for (index, advice) in self.advice.iter().enumerate() {
-            let shown = self.rotations(index).len() as u64;
+            let shown = opened
+                .get(&Column::Advice { index: index as u32 })
+                .map_or(0, |rotations| rotations.len() as u64);
             if shown == 0 {
                 let place = format!("advice column `{}`", advice.name);
                 return Err(CircuitError::Missing { place, what: "use", index: 0 });
