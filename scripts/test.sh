@@ -13,6 +13,7 @@ if python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; the
     step "architecture" python3 scripts/check_architecture.py
     step "licences self-test" python3 scripts/check_licences.py --self-test
     step "licences" python3 scripts/check_licences.py
+    step "fixtures" python3 scripts/check_fixtures.py
     step "powers-of-tau fixtures" python3 scripts/check_ptau.py fixtures/snarkjs-p8.ptau fixtures/snarkjs-p8-phase2.ptau
     python=yes
 else

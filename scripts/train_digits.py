@@ -128,6 +128,7 @@ def main():
     (folder / "digits-mlp.onnx").write_bytes(model.SerializeToString())
     np.savez_compressed(folder / "digits-test.npz", x=test_x, y=test_y)
     np.savez_compressed(folder / "digits-all.npz", x=pixels, y=labels)
+    np.save(folder / "digit.npy", test_x[:1])
     # The training part is already shuffled, so its beginning is a fair sample.
     calibration = slice(0, CALIBRATION_SAMPLES)
     np.savez_compressed(folder / "digits-calibration.npz", x=train_x[calibration], y=train_y[calibration])
