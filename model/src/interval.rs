@@ -1,0 +1,135 @@
+//! Interval analysis: the worst case of every accumulator over the intervals of its inputs.
+
+use thiserror::Error;
+
+use crate::integer_graph::{GraphError, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval};
+use crate::rounding::requantise;
+
+/// An interval that cannot be, or one that the graph declares too narrow.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum IntervalError {
+    /// The worst case of an accumulator leaves 64 bits.
+    #[error(
+        "layer `{layer}`, channel {channel}: the accumulator can leave the range of 64-bit integers; \
+         use fewer activation bits, a smaller shift, or rescale this layer's weights"
+    )]
+    Overflow {
+        /// The ONNX node's name.
+        layer: String,
+        /// Output channel (Linear) or element (Sum).
+        channel: usize,
+    },
+    /// The declared interval of a tensor does not cover what its node can produce.
+    #[error(
+        "layer `{layer}`, channel {channel}: values reach {reached}, outside the declared interval {declared}; \
+         the graph is damaged, compile the model again"
+    )]
+    Undeclared {
+        /// The node's name.
+        layer: String,
+        /// Output channel (Linear) or element (Sum), 0 for the other operations.
+        channel: usize,
+        /// What the node can produce.
+        reached: Interval,
+        /// What the tensor declares.
+        declared: Interval,
+    },
+    /// The graph's parts do not fit together.
+    #[error(transparent)]
+    Structure(#[from] GraphError),
+}
+
+/// Worst-case intervals of a node's output: for a Linear one for each output channel; for a Sum with a bias
+/// one for each element; otherwise a single one for all elements. The tensor's interval is their [`hull`].
+///
+/// `tensors` are the graph's; the intervals of the node's inputs are taken from there.
+///
+/// # Errors
+/// [`IntervalError::Overflow`] names the layer and channel; [`IntervalError::Structure`] for an input index
+/// beyond `tensors`.
+pub fn channel_intervals(
+    node: &IntegerNode,
+    tensors: &[IntegerTensor],
+) -> Result<Vec<Interval>, IntervalError> {
+    let interval_of = |id: crate::integer_graph::TensorId| {
+        let unknown =
+            GraphError::UnknownTensor { place: node.name.clone(), id: id.0, tensors: tensors.len() };
+        tensors.get(id.0).map(|tensor| tensor.interval).ok_or(unknown)
+    };
+    match &node.op {
+        IntegerOp::Linear { input, weights, multipliers, bias } => {
+            let input = interval_of(*input)?;
+            let rows = multipliers.iter().zip(bias).enumerate();
+            rows.map(|(channel, (&multiplier, &bias))| {
+                let weights =
+                    weights.row(channel).iter().map(|&weight| i128::from(weight) * i128::from(multiplier));
+                combine(weights.map(|weight| (weight, input)), bias)
+                    .ok_or_else(|| IntervalError::Overflow { layer: node.name.clone(), channel })
+            })
+            .collect()
+        }
+        IntegerOp::Sum { terms, bias } => {
+            let mut inputs = Vec::with_capacity(terms.len());
+            for &(id, coefficient) in terms {
+                inputs.push((i128::from(coefficient), interval_of(id)?));
+            }
+            let biases: &[i64] = if bias.is_empty() { &[0] } else { bias };
+            let elements = biases.iter().enumerate();
+            elements
+                .map(|(channel, &bias)| {
+                    combine(inputs.iter().copied(), bias)
+                        .ok_or_else(|| IntervalError::Overflow { layer: node.name.clone(), channel })
+                })
+                .collect()
+        }
+        IntegerOp::Activate { input, shift, function } => {
+            // Requantisation and clamps are monotone, so the ends map to the ends.
+            let input = interval_of(*input)?;
+            let image = |end| function.apply(requantise(end, *shift));
+            Ok(vec![Interval { min: image(input.min), max: image(input.max) }])
+        }
+        IntegerOp::Reshape { input } => Ok(vec![interval_of(*input)?]),
+    }
+}
+
+/// The least interval that contains all of `intervals`; `[0, 0]` for none.
+#[must_use]
+pub fn hull(intervals: &[Interval]) -> Interval {
+    let all = intervals.iter().copied().reduce(Interval::hull);
+    all.unwrap_or(Interval { min: 0, max: 0 })
+}
+
+/// Checks that every tensor's declared interval covers what its node can produce, so that an input inside its
+/// interval keeps every value inside. Reads all weights.
+///
+/// # Errors
+/// [`IntervalError`], naming the layer and channel.
+pub fn check_intervals(graph: &IntegerGraph) -> Result<(), IntervalError> {
+    graph.check_structure()?;
+    for node in &graph.nodes {
+        let declared = graph.tensor(node.output).interval;
+        for (channel, reached) in channel_intervals(node, &graph.tensors)?.into_iter().enumerate() {
+            if !declared.contains(reached.min) || !declared.contains(reached.max) {
+                return Err(IntervalError::Undeclared {
+                    layer: node.name.clone(),
+                    channel,
+                    reached,
+                    declared,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `sum factor * interval + bias`, or nothing if an end does not fit 64 bits.
+fn combine(terms: impl Iterator<Item = (i128, Interval)>, bias: i64) -> Option<Interval> {
+    let (mut min, mut max) = (i128::from(bias), i128::from(bias));
+    for (factor, interval) in terms {
+        let at_min = factor.checked_mul(i128::from(interval.min))?;
+        let at_max = factor.checked_mul(i128::from(interval.max))?;
+        min = min.checked_add(at_min.min(at_max))?;
+        max = max.checked_add(at_min.max(at_max))?;
+    }
+    Some(Interval { min: i64::try_from(min).ok()?, max: i64::try_from(max).ok()? })
+}

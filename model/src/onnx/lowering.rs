@@ -1,0 +1,269 @@
+//! The walk over the file's nodes, and what operator lowerings build with.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::constant::{Constant, type_name};
+use super::error::{ImportError, UnsupportedOperator};
+use super::node::Node;
+use super::ops;
+use super::proto::{DataType, DimensionValue, GraphProto, ModelProto, TypeValue, ValueInfoProto};
+use crate::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatValue, ValueId};
+use crate::prune;
+
+/// A value that depends on the network's input.
+#[derive(Clone, Debug)]
+pub(super) struct Flow {
+    /// Its place in the float graph.
+    pub(super) id: ValueId,
+    /// Shape as ONNX sees it for one sample: a batch axis counts 1.
+    pub(super) shape: Vec<usize>,
+}
+
+/// What a name of the file stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Binding {
+    /// Known at import.
+    Constant(Rc<Constant>),
+    /// Depends on the input.
+    Flow(Flow),
+}
+
+/// The float graph under construction.
+pub(super) struct Lowering {
+    values: Vec<FloatValue>,
+    nodes: Vec<FloatNode>,
+    producers: Vec<Option<usize>>,
+    bindings: HashMap<String, Binding>,
+}
+
+/// Lowers a decoded model.
+pub(super) fn lower(model: &ModelProto, fallback_name: &str) -> Result<FloatGraph, ImportError> {
+    let graph = model.graph.as_ref().ok_or(ImportError::Incomplete { part: "graph" })?;
+    check_opset(model)?;
+    check_operators(graph)?;
+    let output = single_output(graph)?;
+    let mut lowering =
+        Lowering { values: Vec::new(), nodes: Vec::new(), producers: Vec::new(), bindings: HashMap::new() };
+    lowering.bind_initializers(graph)?;
+    let input = lowering.bind_input(graph)?;
+    for proto in &graph.node {
+        let node = Node::new(proto);
+        let row = ops::TABLE.iter().find(|row| row.0 == node.operator());
+        let lower = row.map(|row| row.1).ok_or_else(|| node.unsupported("this operator is not supported"))?;
+        lower(&mut lowering, &node)?;
+    }
+    let missing = || ImportError::MissingTensor { node: "the graph's output".into(), tensor: output.clone() };
+    let output = match lowering.bindings.get(&output).ok_or_else(missing)? {
+        Binding::Flow(flow) => flow.id,
+        Binding::Constant(_) => return Err(ImportError::ConstantOutput { output }),
+    };
+    let name = if graph.name.is_empty() { fallback_name.to_string() } else { graph.name.clone() };
+    Ok(prune::prune(FloatGraph { name, values: lowering.values, nodes: lowering.nodes, input, output }))
+}
+
+fn check_opset(model: &ModelProto) -> Result<(), ImportError> {
+    let own = model.opset_import.iter().find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
+    let found = own.ok_or(ImportError::Incomplete { part: "operator set" })?.version;
+    if super::OPSETS.contains(&found) { Ok(()) } else { Err(ImportError::Opset { found }) }
+}
+
+fn check_operators(graph: &GraphProto) -> Result<(), ImportError> {
+    let nodes = graph.node.iter().map(Node::new);
+    let unknown = nodes.filter(|node| ops::TABLE.iter().all(|row| row.0 != node.qualified_operator()));
+    let nodes: Vec<_> = unknown
+        .map(|node| UnsupportedOperator { node: node.name(), operator: node.qualified_operator() })
+        .collect();
+    if nodes.is_empty() { Ok(()) } else { Err(ImportError::UnsupportedOperators { nodes }) }
+}
+
+fn single_output(graph: &GraphProto) -> Result<String, ImportError> {
+    match graph.output.as_slice() {
+        [] => Err(ImportError::NoOutput),
+        [output] => Ok(output.name.clone()),
+        several => {
+            Err(ImportError::SeveralOutputs { names: several.iter().map(|o| o.name.clone()).collect() })
+        }
+    }
+}
+
+impl Lowering {
+    fn bind_initializers(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
+        if let Some(sparse) = graph.sparse_initializer.first() {
+            let tensor = sparse.values.as_ref().map_or_else(String::new, |values| values.name.clone());
+            return Err(ImportError::SparseTensor { tensor });
+        }
+        for tensor in &graph.initializer {
+            let constant = Constant::from_proto(tensor, "an initializer without name")?;
+            let binding = Binding::Constant(Rc::new(constant));
+            if self.bindings.insert(tensor.name.clone(), binding).is_some() {
+                let node = "the initializers".to_string();
+                return Err(ImportError::DefinedTwice { node, tensor: tensor.name.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_input(&mut self, graph: &GraphProto) -> Result<ValueId, ImportError> {
+        // Old exporters list the initializers among the inputs.
+        let inputs: Vec<_> =
+            graph.input.iter().filter(|input| !self.bindings.contains_key(&input.name)).collect();
+        let input = match inputs.as_slice() {
+            [] => return Err(ImportError::NoInput),
+            [input] => *input,
+            several => {
+                return Err(ImportError::SeveralInputs {
+                    names: several.iter().map(|i| i.name.clone()).collect(),
+                });
+            }
+        };
+        let shape = input_shape(input)?;
+        let id = self.push_value(&input.name, &shape);
+        self.bindings.insert(input.name.clone(), Binding::Flow(Flow { id, shape }));
+        Ok(id)
+    }
+
+    /// What input `index` of the node stands for.
+    pub(super) fn operand(&self, node: &Node, index: usize) -> Result<Binding, ImportError> {
+        let name =
+            node.input(index).ok_or_else(|| node.shape_error(format!("its input {index} is missing")))?;
+        let missing = || ImportError::MissingTensor { node: node.name(), tensor: name.to_string() };
+        self.bindings.get(name).cloned().ok_or_else(missing)
+    }
+
+    /// Input `index`, which must depend on the network's input.
+    pub(super) fn flow(&self, node: &Node, index: usize) -> Result<Flow, ImportError> {
+        match self.operand(node, index)? {
+            Binding::Flow(flow) => Ok(flow),
+            Binding::Constant(_) => {
+                Err(node.unsupported("its operand is a constant; fold constants before exporting"))
+            }
+        }
+    }
+
+    /// Input `index` as a constant; nothing if it is left out.
+    pub(super) fn constant(&self, node: &Node, index: usize) -> Result<Option<Rc<Constant>>, ImportError> {
+        if node.input(index).is_none() {
+            return Ok(None);
+        }
+        match self.operand(node, index)? {
+            Binding::Constant(constant) => Ok(Some(constant)),
+            Binding::Flow(_) => Err(node.unsupported(format!(
+                "its input {index} is computed from the network's input; it must be constant"
+            ))),
+        }
+    }
+
+    /// The operation that made a value; nothing for the network's input.
+    pub(super) fn producer(&self, flow: &Flow) -> Option<&FloatNode> {
+        self.producers[flow.id.0].map(|index| &self.nodes[index])
+    }
+
+    /// Appends an operation whose result has the ONNX shape `shape`, under the node's name.
+    pub(super) fn push(&mut self, node: &Node, op: FloatOp, shape: Vec<usize>) -> Flow {
+        let label = node.outputs().first().map_or("", String::as_str);
+        let id = self.push_value(label, &shape);
+        self.producers[id.0] = Some(self.nodes.len());
+        self.nodes.push(FloatNode { name: node.name(), op, output: id });
+        Flow { id, shape }
+    }
+
+    /// Appends a linear operation whose result has the ONNX shape `shape`, with reshapes around it where the
+    /// activation's last axis is not the weights' or the result's not the outputs'.
+    pub(super) fn push_linear(
+        &mut self,
+        node: &Node,
+        flow: &Flow,
+        op: (FloatMatrix, Vec<f32>),
+        shape: Vec<usize>,
+    ) -> Flow {
+        let (weights, bias) = op;
+        let (rows, columns) = (weights.rows, weights.columns);
+        let positions = self.values[flow.id.0].elements() / columns;
+        let input = match self.values[flow.id.0].shape.last() {
+            Some(&last) if last == columns => flow.id,
+            _ => self.push(node, FloatOp::Reshape { input: flow.id }, vec![positions, columns]).id,
+        };
+        let op = FloatOp::Linear { input, weights, bias };
+        if stored_shape(&shape).last() == Some(&rows) {
+            return self.push(node, op, shape);
+        }
+        let result = self.push(node, op, vec![positions, rows]);
+        self.push(node, FloatOp::Reshape { input: result.id }, shape)
+    }
+
+    /// Appends an operation under another node's name: one that `node` was merged into.
+    pub(super) fn push_merged(&mut self, node: &Node, name: String, op: FloatOp, shape: Vec<usize>) -> Flow {
+        let flow = self.push(node, op, shape);
+        if let Some(last) = self.nodes.last_mut() {
+            last.name = name;
+        }
+        flow
+    }
+
+    /// Binds the node's first output.
+    pub(super) fn bind(&mut self, node: &Node, binding: Binding) -> Result<(), ImportError> {
+        let name = node.outputs().first().ok_or_else(|| node.shape_error("it has no output"))?;
+        match self.bindings.insert(name.clone(), binding) {
+            None => Ok(()),
+            Some(_) => Err(ImportError::DefinedTwice { node: node.name(), tensor: name.clone() }),
+        }
+    }
+
+    fn push_value(&mut self, name: &str, shape: &[usize]) -> ValueId {
+        self.values.push(FloatValue { name: name.to_string(), shape: stored_shape(shape) });
+        self.producers.push(None);
+        ValueId(self.values.len() - 1)
+    }
+}
+
+/// The shape that the float graph keeps: a leading 1 is the batch axis, or an axis that changes nothing.
+pub(super) fn stored_shape(shape: &[usize]) -> Vec<usize> {
+    match shape {
+        [] => vec![1],
+        [1, rest @ ..] if !rest.is_empty() => rest.to_vec(),
+        other => other.to_vec(),
+    }
+}
+
+/// The input's shape for one sample.
+fn input_shape(input: &ValueInfoProto) -> Result<Vec<usize>, ImportError> {
+    let name = input.name.clone();
+    let tensor = match input.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
+        Some(TypeValue::TensorType(tensor)) => tensor,
+        _ => return Err(ImportError::InputType { input: name, found: "no tensor".into() }),
+    };
+    if !matches!(DataType::try_from(tensor.elem_type), Ok(DataType::Float | DataType::Double)) {
+        return Err(ImportError::InputType { input: name, found: type_name(tensor.elem_type) });
+    }
+    let dimensions: Vec<Option<i64>> = tensor
+        .shape
+        .iter()
+        .flat_map(|shape| &shape.dim)
+        .map(|dimension| match dimension.value {
+            Some(DimensionValue::DimValue(size)) => Some(size),
+            _ => None,
+        })
+        .collect();
+    let described: Vec<String> =
+        dimensions.iter().map(|size| size.map_or_else(|| "?".into(), |size| size.to_string())).collect();
+    let found = format!("[{}]", described.join(", "));
+    let wrong = |reason| ImportError::InputShape { input: name.clone(), found: found.clone(), reason };
+    let (batch, rest) = dimensions.split_first().ok_or_else(|| wrong("export it with a known shape"))?;
+    if rest.is_empty() {
+        return Err(wrong("export it with a batch dimension first, as [1, n]"));
+    }
+    if batch.is_some_and(|size| size != 1) {
+        return Err(wrong("export it with batch dimension 1, or a symbolic one"));
+    }
+    let mut shape = vec![1];
+    for size in rest {
+        let size = size
+            .ok_or_else(|| wrong("only the batch dimension may be symbolic; export it with fixed sizes"))?;
+        let size = usize::try_from(size).ok().filter(|&size| size > 0);
+        shape.push(size.ok_or_else(|| wrong("every dimension must be at least 1"))?);
+    }
+    let elements = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    elements.filter(|&count| count <= 1 << 32).ok_or_else(|| wrong("it has more than 2^32 elements"))?;
+    Ok(shape)
+}
