@@ -1,0 +1,192 @@
+//! Why a network has no circuit, and why an input has no witness.
+
+use thiserror::Error;
+use zkloom_model::integer_graph::GraphError;
+use zkloom_model::interpreter::RunError;
+use zkloom_plonkish::CircuitError;
+
+/// Why a network cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CompileError {
+    /// The graph's parts do not fit together.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The number of lanes is not supported.
+    #[error("{found} lanes were asked for; choose 1 to {max}, or leave the choice to the cost model")]
+    Lanes {
+        /// What was asked for.
+        found: u32,
+        /// The most that is supported.
+        max: u32,
+    },
+    /// A tensor without elements, or with more than a circuit can number.
+    #[error("tensor `{tensor}` has {elements} elements; a circuit needs 1 to {max}")]
+    TensorSize {
+        /// The tensor, or the layer whose weights they are.
+        tensor: String,
+        /// Its number of elements.
+        elements: usize,
+        /// The most that is supported.
+        max: usize,
+    },
+    /// The network's rows do not fit.
+    #[error(
+        "the network needs {needed} rows in each of {lanes} lanes, but 2^{log_rows} rows leave {usable} for it; \
+         allow more rows or more lanes"
+    )]
+    Rows {
+        /// Rows in use.
+        needed: u64,
+        /// Lanes that this is for.
+        lanes: u32,
+        /// Log2 of the largest number of rows allowed.
+        log_rows: u32,
+        /// Rows that are not blinding rows.
+        usable: u64,
+    },
+    /// The tables do not fit.
+    #[error(
+        "layer `{layer}`, channel {channel}: requantised accumulators in {interval} take a table of {rows} rows, all tables \
+         {total}; {max_sets} table sets of 2^{log_rows} rows hold {capacity}; use a larger shift, fewer bits or smaller \
+         weights, or allow more rows or table sets"
+    )]
+    Tables {
+        /// The layer with the longest table.
+        layer: String,
+        /// The channel that reaches farthest; 0 for the network's input.
+        channel: usize,
+        /// The interval that its table covers.
+        interval: String,
+        /// Rows of this table.
+        rows: u64,
+        /// Rows of all tables.
+        total: u64,
+        /// Table sets allowed.
+        max_sets: u32,
+        /// Log2 of the largest number of rows allowed.
+        log_rows: u32,
+        /// Rows that the table sets hold.
+        capacity: u64,
+    },
+    /// Layers requantise by different shifts.
+    #[error(
+        "layer `{layer}` requantises by 2^{found}, an earlier one by 2^{expected}; a circuit has one shift, quantise again"
+    )]
+    MixedShifts {
+        /// The layer.
+        layer: String,
+        /// Its shift.
+        found: u32,
+        /// The shift of the layers before it.
+        expected: u32,
+    },
+    /// A shift whose range table would be longer than any column.
+    #[error(
+        "layer `{layer}` requantises by 2^{found}; the range table of the remainders allows at most 2^{max}"
+    )]
+    Shift {
+        /// The layer.
+        layer: String,
+        /// Its shift.
+        found: u32,
+        /// The largest shift supported.
+        max: u32,
+    },
+    /// A linear layer reads values that no table ranges.
+    #[error(
+        "layer `{layer}` reads `{tensor}`, an accumulator that is not requantised; put an activation between them"
+    )]
+    AccumulatorInput {
+        /// The reading layer.
+        layer: String,
+        /// The tensor that it reads.
+        tensor: String,
+    },
+    /// An activation of something that is no accumulator.
+    #[error(
+        "activation `{layer}` reads `{tensor}`, which no linear layer or sum computes; put one between them"
+    )]
+    NotAccumulator {
+        /// The activation.
+        layer: String,
+        /// The tensor that it reads.
+        tensor: String,
+    },
+    /// Two activations of the same accumulator.
+    #[error(
+        "activation `{layer}` reads `{tensor}`, which another activation has; give each its own linear layer or sum"
+    )]
+    SharedAccumulator {
+        /// The second activation.
+        layer: String,
+        /// The tensor that both read.
+        tensor: String,
+    },
+    /// An accumulator can be so large that equations modulo the field's order would not be equations of integers.
+    #[error(
+        "layer `{layer}`, channel {channel}: accumulators reach {interval}, requantised sums {reach}, allowed is below 2^62; \
+         use fewer bits or smaller multipliers"
+    )]
+    Range {
+        /// The layer.
+        layer: String,
+        /// The channel that reaches farthest.
+        channel: usize,
+        /// The accumulator's interval.
+        interval: String,
+        /// Bound on every integer in the requantisation's equation.
+        reach: String,
+    },
+    /// A multiplied weight does not fit 64 bits.
+    #[error(
+        "layer `{layer}`, channel {channel}: the multiplier times a weight leaves 64 bits; quantise again"
+    )]
+    Weight {
+        /// The layer.
+        layer: String,
+        /// The output channel.
+        channel: usize,
+    },
+    /// The circuit breaks a rule of circuits. This is a fault of the compiler, not of the network.
+    #[error("the compiled circuit is refused: {0}; please report this network")]
+    Circuit(#[from] CircuitError),
+}
+
+/// Why an input has no witness.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WitnessError {
+    /// The integer network does not accept the input.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The graph is not the one that was compiled.
+    #[error(
+        "tensor {tensor} of graph `{graph}` has {found} elements, the circuit is for {expected}; use the graph that was compiled"
+    )]
+    OtherGraph {
+        /// The graph's name.
+        graph: String,
+        /// Index of the tensor.
+        tensor: u32,
+        /// Elements in the circuit.
+        expected: u32,
+        /// Elements in the graph; 0 if there is no such tensor.
+        found: usize,
+    },
+    /// A value that the circuit's tables lack: the graph is not the one that was compiled, or its intervals are wrong.
+    #[error(
+        "layer `{layer}`, element {element}: {value} is outside {min} to {max}, which the circuit's table covers; use the \
+         graph that was compiled"
+    )]
+    OutOfTable {
+        /// The block of rows, by its tensor's name.
+        layer: String,
+        /// Row-major index.
+        element: usize,
+        /// The value that is looked up.
+        value: i64,
+        /// Least value of the table.
+        min: i64,
+        /// Greatest value of the table.
+        max: i64,
+    },
+}

@@ -1,0 +1,3 @@
+//! Constraints on rows that layers share.
+
+pub mod requantise;

@@ -1,0 +1,119 @@
+//! Requantise and activate: three cells, two lookups, no gate.
+//!
+//! On a row with an accumulator `acc`, a remainder `rem` and an activation `act`:
+//!
+//! 1. `(rem, 0)` stands in the table of remainders, `-2^(s-1) ..= 2^(s-1) - 1`;
+//! 2. `((acc - rem) 2^(-s), act)` stands in the table of the layer's activation, whose rows are `(q, f(q))`.
+//!
+//! So there is a q of the table with `acc = q 2^s + rem` modulo the field's order. With `|acc| <= A` from the accumulator's
+//! origin and [`check`], both sides are smaller than half the order and the equation holds over the integers; the remainder's
+//! interval then leaves one q, `floor((acc + 2^(s-1)) / 2^s)`, and `act = f(q)`. For arbitrary field elements in the cells the
+//! activation is single-valued.
+
+use zkloom_plonkish::field::{batch_invert, from_integer};
+use zkloom_plonkish::{Expression, Interval, Lookup, Query};
+
+use crate::error::CompileError;
+use crate::plan::{MAX_MAGNITUDE, PlannedBlock};
+use crate::tables::RANGE_TAG;
+
+/// The columns that the gadget reads on one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GadgetColumns {
+    /// Advice column of the accumulators.
+    pub accumulator: u32,
+    /// Advice column of the activations.
+    pub activation: u32,
+    /// Advice column of the remainders.
+    pub remainder: u32,
+    /// Fixed column that is one on rows that are looked up.
+    pub selector: u32,
+    /// Fixed column with the tag of each row's activation table.
+    pub tag: u32,
+}
+
+/// Coordinate of the activation lookup that is the activation itself.
+pub const ACTIVATION_COORDINATE: u32 = 1;
+
+/// The two lookups of a lane: remainders, then activations.
+pub fn lookups(lane: u32, columns: GadgetColumns, shift: u32) -> [Lookup; 2] {
+    let leaf = |index| Expression::Leaf(Query::advice(index));
+    let mut inverse = [from_integer(1 << shift.min(62))];
+    batch_invert(&mut inverse);
+    let quotient = (leaf(columns.accumulator) - leaf(columns.remainder)).scale(inverse[0]);
+    [
+        Lookup {
+            name: format!("remainder, lane {lane}"),
+            selector: columns.selector,
+            tuple: vec![leaf(columns.remainder)],
+            tag: Expression::integer(i64::from(RANGE_TAG)),
+        },
+        Lookup {
+            name: format!("activation, lane {lane}"),
+            selector: columns.selector,
+            tuple: vec![quotient, leaf(columns.activation)],
+            tag: Expression::Leaf(Query::fixed(columns.tag)),
+        },
+    ]
+}
+
+/// Checks that the gadget's equation has one solution: `A + max|q| 2^s + 2^s` below 2^62, hence below half the field's order,
+/// and the block's own quotients inside the table's.
+///
+/// # Errors
+/// [`CompileError::Range`], naming layer, channel and interval.
+pub fn check(block: &PlannedBlock, quotients: Interval, shift: u32) -> Result<(), CompileError> {
+    let magnitude = |interval: Interval| i128::from(interval.min).abs().max(i128::from(interval.max).abs());
+    let reach = magnitude(block.interval) + ((magnitude(quotients) + 1) << shift);
+    if reach < MAX_MAGNITUDE {
+        return Ok(());
+    }
+    Err(CompileError::Range {
+        layer: block.name.clone(),
+        channel: block.channel,
+        interval: format!("{}..={}", block.interval.min, block.interval.max),
+        reach: reach.to_string(),
+    })
+}
+
+/// The remainder that belongs to an accumulator and its quotient.
+pub fn remainder(accumulator: i64, quotient: i64, shift: u32) -> i64 {
+    accumulator.wrapping_sub(quotient.wrapping_shl(shift))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::BlockContent;
+    use zkloom_model::integer_graph::TensorId;
+
+    fn block(bound: i64) -> PlannedBlock {
+        PlannedBlock {
+            name: "dense".into(),
+            cells: 1,
+            content: BlockContent::Accumulators { tensor: TensorId(0), activated: None },
+            interval: Interval { min: -bound, max: bound },
+            channel: 7,
+        }
+    }
+
+    #[test]
+    fn the_condition_counts_accumulator_quotient_and_remainder() {
+        let quotients = Interval { min: -(1 << 52), max: 0 };
+        // A + 2^52 2^8 + 2^8 < 2^62
+        let room = (1_i64 << 62) - (1 << 60) - (1 << 8);
+        assert_eq!(check(&block(room - 1), quotients, 8), Ok(()));
+        let refused = check(&block(room), quotients, 8);
+        assert!(
+            matches!(refused, Err(CompileError::Range { ref layer, channel: 7, .. }) if layer == "dense")
+        );
+    }
+
+    #[test]
+    fn lookups_have_degree_one() {
+        let columns = GadgetColumns { accumulator: 0, activation: 1, remainder: 2, selector: 0, tag: 1 };
+        for lookup in lookups(0, columns, 9) {
+            assert!(lookup.tuple.iter().chain([&lookup.tag]).all(|part| part.degree() <= 1));
+        }
+    }
+}
