@@ -13,3 +13,4 @@ pub use backend::{Backend, Capabilities, DeviceVector, Direction, GeometricBox, 
 pub use cpu::CpuBackend;
 pub use error::BackendError;
 pub use meter::Meter;
+pub use zkloom_kernels::program;

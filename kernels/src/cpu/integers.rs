@@ -22,7 +22,18 @@ pub fn magnitude<T: Integer>(values: &[T]) -> u64 {
 
 /// Integers as field elements.
 pub fn widen<T: Integer>(values: &[T]) -> Vec<Fr> {
-    values.par_iter().with_min_len(GRAIN).map(|&value| Fr::from(value.into())).collect()
+    let values = values.par_iter().with_min_len(GRAIN).map(|&value| value.into());
+    if size_of::<T>() == 1 {
+        let table: Vec<Fr> = (i64::from(i8::MIN)..=u8::MAX.into()).map(element).collect();
+        return values.map(|value| table[(value - i64::from(i8::MIN)) as usize]).collect();
+    }
+    values.map(element).collect()
+}
+
+/// One multiplication, by the square of Montgomery's factor.
+fn element(value: i64) -> Fr {
+    let magnitude = Fr::new_unchecked(BigInt::from(value.unsigned_abs())) * Fr::new_unchecked(Fr::R2);
+    if value < 0 { -magnitude } else { magnitude }
 }
 
 /// `target[offset + k] += sum_i weights[i] * matrix[i * width + k]` for a row-major matrix of `weights.len()` rows.

@@ -2,8 +2,10 @@
 //!
 //! The forward transform takes `f mod (X^(2m) - c^2)` to `f mod (X^m - c)` and `f mod (X^m + c)`, layer by layer, so that
 //! a block of a layer has a single twiddle `c`, and a table of twiddles in bit-reversed order serves every layer of every
-//! size. On a coset the same layers run with `c` scaled by a power of the shift: no pass over the data is added. Two layers
-//! are fused while a block is larger than the cache, then each block is finished by itself. The result comes in
+//! size. Two layers are fused while a block is larger than the cache, then each block is finished by itself. On a coset,
+//! coefficient `i` wants the factor `shift^i`: its part `shift^(i mod m)`, `m` the cached blocks' length, is applied when the
+//! coefficients are copied, from a short table; the layers above blocks of `m` do the rest with scaled twiddles. The result
+//! comes in
 //! bit-reversed order, and one pass brings it into natural order; the inverse transform is the forward one with indices
 //! negated and a factor, both folded into that pass.
 
@@ -108,29 +110,49 @@ pub fn coset_forward(coefficients: &[Fr], log_size: u32, shift: Fr, twiddles: &T
     shape::coset("coset_ntt", log_size, shift.is_zero())?;
     let size = 1usize << log_size;
     checked("coset_ntt", size, twiddles)?;
+    // While the upper half of a block is zero, a layer only copies the lower half.
+    let filled = coefficients.len().max(1).checked_next_power_of_two().map_or(size, |len| len.min(size));
+    let copied = (size / filled).ilog2();
     let scales: Vec<Fr> = (0..log_size).map(|layer| shift.pow([(size >> (layer + 1)) as u64])).collect();
     let transform = Transform { twiddles, scales: Some(&scales) };
-    let mut values = vec![Fr::zero(); size];
-    // While the upper half of a block is zero, a layer only copies the lower half.
-    let copies = (size / coefficients.len().max(1).next_power_of_two()).max(1);
-    let filled = size / copies;
-    let wrap = scales.first().map_or(shift, Fr::square);
-    values.par_chunks_mut(filled).enumerate().for_each(|(index, block)| {
-        fold(block, coefficients, wrap);
-        transform.block(block, copies.ilog2(), index);
-    });
+    let mut values = Vec::with_capacity(size);
+    values.resize(filled, Fr::zero());
+    fold(&mut values, coefficients, shift);
+    if copied > 0 {
+        values.resize(size, Fr::zero());
+        let (first, others) = values.split_at_mut(filled);
+        others.par_chunks_mut(filled).for_each(|copy| copy.copy_from_slice(first));
+    }
+    values
+        .par_chunks_mut(filled)
+        .enumerate()
+        .for_each(|(index, block)| transform.block(block, copied, index));
     Ok(reordered(&values, log_size, |index| index))
 }
 
-/// Adds the coefficients modulo `X^len - wrap`.
-fn fold(block: &mut [Fr], coefficients: &[Fr], wrap: Fr) {
+/// Length of the blocks that are finished in the cache, when a block of this length is worked off.
+fn finished_length(mut len: usize) -> usize {
+    while len > CACHED {
+        len /= 4;
+    }
+    len
+}
+
+/// Adds the coefficients, folded with `X^len = shift^len`, and each scaled with `shift^(i mod m)`, where `m` is the length
+/// of the blocks that will be finished without scaled twiddles.
+fn fold(block: &mut [Fr], coefficients: &[Fr], shift: Fr) {
+    let len = block.len();
+    let finished = finished_length(len);
+    let powers: Vec<Fr> =
+        core::iter::successors(Some(Fr::one()), |power| Some(*power * shift)).take(finished).collect();
+    let wrap = shift.pow([len as u64]);
     let mut factor = Fr::one();
-    for part in coefficients.chunks(block.len()) {
-        block
-            .par_iter_mut()
-            .zip(part)
-            .with_min_len(GRAIN)
-            .for_each(|(total, value)| *total += factor * value);
+    for part in coefficients.chunks(len) {
+        block.par_chunks_mut(finished).zip(part.par_chunks(finished)).for_each(|(block, part)| {
+            for ((total, value), power) in block.iter_mut().zip(part).zip(&powers) {
+                *total += if factor.is_one() { *value * power } else { *value * power * factor };
+            }
+        });
         factor *= wrap;
     }
 }
@@ -184,23 +206,21 @@ fn reordered(values: &[Fr], log_size: u32, source: impl Fn(usize) -> usize + Syn
 /// A forward transform that leaves its result in bit-reversed order.
 struct Transform<'a> {
     twiddles: &'a Twiddles,
-    /// On a coset, the factor of each layer's twiddles.
+    /// On a coset, the factor of each layer's twiddles, for layers above cached blocks.
     scales: Option<&'a [Fr]>,
 }
 
 impl Transform<'_> {
-    #[inline]
-    fn twiddle(&self, layer: u32, block: usize) -> Fr {
-        match self.scales {
-            None => self.twiddles.get(block),
-            Some(scales) => self.twiddles.get(block) * scales[layer as usize],
-        }
+    /// The twiddle of a block that is larger than the cached ones.
+    fn scaled_twiddle(&self, layer: u32, block: usize) -> Fr {
+        let twiddle = self.twiddles.get(block);
+        self.scales.map_or(twiddle, |scales| twiddle * scales[layer as usize])
     }
 
     /// Works off all layers from `layer` on, whose block number `block` the values are.
     fn block(&self, values: &mut [Fr], layer: u32, block: usize) {
         if values.len() <= CACHED {
-            return self.finish(values, layer, block);
+            return self.finish(values, block);
         }
         let quarter = values.len() / 4;
         self.two_layers(values, layer, block);
@@ -212,9 +232,9 @@ impl Transform<'_> {
     /// Two layers at once over a large block.
     fn two_layers(&self, values: &mut [Fr], layer: u32, block: usize) {
         let quarter = values.len() / 4;
-        let outer = self.twiddle(layer, block);
-        let left = self.twiddle(layer + 1, 2 * block);
-        let right = self.twiddle(layer + 1, 2 * block + 1);
+        let outer = self.scaled_twiddle(layer, block);
+        let left = self.scaled_twiddle(layer + 1, 2 * block);
+        let right = self.scaled_twiddle(layer + 1, 2 * block + 1);
         let (low, high) = values.split_at_mut(2 * quarter);
         let (q0, q1) = low.split_at_mut(quarter);
         let (q2, q3) = high.split_at_mut(quarter);
@@ -231,18 +251,17 @@ impl Transform<'_> {
     }
 
     /// All remaining layers of a block that fits the cache.
-    fn finish(&self, values: &mut [Fr], mut layer: u32, block: usize) {
+    fn finish(&self, values: &mut [Fr], block: usize) {
         let mut len = values.len();
         let mut first = block;
         while len > 1 {
             let half = len / 2;
             for (index, part) in values.chunks_exact_mut(len).enumerate() {
-                let twiddle = self.twiddle(layer, first + index);
+                let twiddle = self.twiddles.get(first + index);
                 let (low, high) = part.split_at_mut(half);
                 low.iter_mut().zip(high).for_each(|(a, b)| butterfly(a, b, twiddle));
             }
             len = half;
-            layer += 1;
             first *= 2;
         }
     }

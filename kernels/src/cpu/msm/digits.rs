@@ -15,8 +15,7 @@ use crate::cpu::integers::Integer;
 /// Widest window: two million buckets.
 const WIDEST: u32 = 22;
 
-/// Bits of `(p - 1) / 2`, the largest magnitude of a field element taken with sign.
-const FIELD_BITS: u32 = Fr::MODULUS_BIT_SIZE - 1;
+type Magnitude = <Fr as PrimeField>::BigInt;
 
 /// How scalars are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,31 +40,26 @@ impl Windows {
         if window + 1 == self.count { self.top } else { 1 << (self.width - 1) }
     }
 
-    /// The cheapest way for this many field elements.
-    pub(super) fn for_field(entries: usize) -> Self {
-        let candidate = |width: u32| {
-            // The sum of magnitude and constant stays below 2^(width * count - 1), as (p - 1) / 2 is well below 2^253.
-            let count = (FIELD_BITS + 1).div_ceil(width) as usize;
-            let below = width * (count as u32 - 1);
-            let half = Fr::MODULUS_MINUS_ONE_DIV_TWO >> below;
-            Self { width, count, top: half.0[0] as usize + 1 }
-        };
-        cheapest((4..=WIDEST).map(candidate), entries)
+    /// The cheapest way for this many scalars up to a magnitude.
+    pub(super) fn for_scalars(entries: usize, magnitude: Magnitude) -> Self {
+        let costs = (2..=WIDEST).map(|width| Self::with_width(width, magnitude));
+        let costs = costs.map(|windows| (windows.cost(entries), windows));
+        let best = costs.min_by(|(a, _), (b, _)| a.total_cmp(b));
+        best.map_or(Self::with_width(WIDEST, magnitude), |(_, windows)| windows)
     }
 
-    /// The cheapest way for this many integers up to a magnitude.
-    pub(super) fn for_integers(entries: usize, magnitude: u64) -> Self {
-        let candidate = |width: u32| {
-            let single = 1u64 << (width - 1);
-            if magnitude <= single {
-                return Self { width, count: 1, top: magnitude as usize };
-            }
-            // Adding the constant carries at most one into the top window.
-            let top = |count: u32| magnitude.checked_shr(width * (count - 1)).unwrap_or(0) + 1;
-            let count = (2..).find(|&count| top(count) <= single).unwrap_or(2);
-            Self { width, count: count as usize, top: top(count) as usize }
-        };
-        cheapest((2..=WIDEST).map(candidate), entries)
+    fn with_width(width: u32, magnitude: Magnitude) -> Self {
+        let largest = 1u64 << (width - 1);
+        if magnitude <= Magnitude::from(largest) {
+            return Self { width, count: 1, top: magnitude.0[0] as usize };
+        }
+        // The constant is below the top window, so adding it carries at most one into that.
+        let (mut count, mut above) = (1, magnitude);
+        while above >= Magnitude::from(largest) {
+            above >>= width;
+            count += 1;
+        }
+        Self { width, count, top: above.0[0] as usize + 1 }
     }
 
     /// Work in units of an affine addition, roughly: each entry of a window is sorted and added once, each bucket twice,
@@ -81,12 +75,6 @@ impl Windows {
     fn constant(self) -> impl Iterator<Item = u32> {
         (0..self.count as u32 - 1).map(move |window| self.width * window + self.width - 1)
     }
-}
-
-fn cheapest(candidates: impl Iterator<Item = Windows>, entries: usize) -> Windows {
-    let costs = candidates.map(|windows| (windows.cost(entries), windows));
-    let best = costs.min_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.map_or(Windows { width: 4, count: 1, top: 8 }, |(_, windows)| windows)
 }
 
 /// Scalars, as digits.
@@ -108,24 +96,32 @@ pub(super) struct FieldDigits {
 const SIGN: u64 = 1 << 63;
 
 impl FieldDigits {
-    pub(super) fn new(scalars: &[Fr], windows: Windows) -> Self {
-        let mut constant = <Fr as PrimeField>::BigInt::zero();
+    /// `used` of the scalars are not zero.
+    pub(super) fn new(scalars: &[Fr], used: usize) -> Self {
+        let signed = |scalar: &Fr| {
+            let magnitude = scalar.into_bigint();
+            if magnitude <= Fr::MODULUS_MINUS_ONE_DIV_TWO {
+                return (magnitude, 0);
+            }
+            let mut complement = Fr::MODULUS;
+            complement.sub_with_borrow(&magnitude);
+            (complement, SIGN)
+        };
+        let scalars = scalars.par_iter().with_min_len(GRAIN).map(signed);
+        let mut signed: Vec<(Magnitude, u64)> = scalars.collect();
+        let largest = signed.par_iter().with_min_len(GRAIN).map(|(magnitude, _)| *magnitude).max();
+        let windows = Windows::for_scalars(used, largest.unwrap_or_default());
+        let mut constant = Magnitude::zero();
         for bit in windows.constant() {
             constant.0[bit as usize / 64] |= 1 << (bit % 64);
         }
-        let sum = |scalar: &Fr| {
-            let mut magnitude = scalar.into_bigint();
-            let negative = magnitude > Fr::MODULUS_MINUS_ONE_DIV_TWO;
-            if negative {
-                let positive = magnitude;
-                magnitude = Fr::MODULUS;
-                magnitude.sub_with_borrow(&positive);
-            }
-            magnitude.add_with_carry(&constant);
-            magnitude.0[3] |= if negative { SIGN } else { 0 };
-            magnitude.0
-        };
-        Self { windows, sums: scalars.par_iter().with_min_len(GRAIN).map(sum).collect() }
+        // The constant is at most twice the largest magnitude, which is below 2^253: the sum leaves the highest bit free for the sign.
+        let sums = signed.par_iter_mut().with_min_len(GRAIN).map(|(sum, sign)| {
+            sum.add_with_carry(&constant);
+            sum.0[3] |= *sign;
+            sum.0
+        });
+        Self { windows, sums: sums.collect() }
     }
 }
 
@@ -160,7 +156,9 @@ pub(super) struct IntegerDigits<'a, T> {
 }
 
 impl<'a, T: Integer> IntegerDigits<'a, T> {
-    pub(super) fn new(integers: &'a [T], windows: Windows) -> Self {
+    /// `used` of the integers are not zero, and none is larger than `magnitude`.
+    pub(super) fn new(integers: &'a [T], used: usize, magnitude: u64) -> Self {
+        let windows = Windows::for_scalars(used, magnitude.into());
         let constant = windows.constant().map(|bit| 1u128 << bit).sum();
         Self { windows, constant, integers }
     }
@@ -217,7 +215,7 @@ mod tests {
     fn digits_of_field_elements_recompose() {
         for entries in [1, 30, 1000, 1 << 14, 1 << 20, 1 << 26] {
             let elements = elements();
-            let digits = FieldDigits::new(&elements, Windows::for_field(entries));
+            let digits = FieldDigits::new(&elements, entries);
             for (index, element) in elements.iter().enumerate() {
                 assert_eq!(recomposed(&digits, index), *element, "{entries} entries, element {index}");
             }
@@ -231,7 +229,7 @@ mod tests {
             let high = i64::try_from(magnitude).unwrap_or(i64::MAX);
             let integers = [0, high, (magnitude as i64).wrapping_neg(), high / 2, -high / 3];
             for entries in [1, 1000, 1 << 16, 1 << 22] {
-                let digits = IntegerDigits::new(&integers, Windows::for_integers(entries, magnitude));
+                let digits = IntegerDigits::new(&integers, entries, magnitude);
                 for (index, integer) in integers.iter().enumerate() {
                     assert_eq!(recomposed(&digits, index), Fr::from(*integer), "bound {magnitude}");
                 }

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use super::GRAIN;
 use super::integers::Integer;
 use crate::shape::{self, Result};
-use digits::{Digits, FieldDigits, IntegerDigits, Windows};
+use digits::{Digits, FieldDigits, IntegerDigits};
 use point::Point;
 
 /// Below this many scalars that are not zero, points are treated one by one.
@@ -51,7 +51,8 @@ impl Bases {
     }
 }
 
-/// `sum_i scalars[i] * bases[i]`. Elements near zero on either side cost less than others.
+/// `sum_i scalars[i] * bases[i]`. If all are near zero, on either side, the cost follows the bits that
+/// they have.
 ///
 /// # Errors
 /// If there are more scalars than bases, or 2^31 of them.
@@ -62,8 +63,7 @@ pub fn msm(bases: &Bases, scalars: &[Fr]) -> Result<G1Projective> {
         let terms = scalars.iter().zip(&bases.points).filter(|(scalar, _)| !scalar.is_zero());
         return Ok(few::sum(terms.map(|(scalar, point)| (scalar.into_bigint(), *point))));
     }
-    let windows = Windows::for_field(used);
-    Ok(by_windows(&bases.points, &FieldDigits::new(scalars, windows)))
+    Ok(by_windows(&bases.points, &FieldDigits::new(scalars, used)))
 }
 
 /// `sum_i integers[i] * bases[i]`; `magnitude` is the largest absolute value, or a bound on it.
@@ -84,8 +84,7 @@ pub fn msm_integers<T: Integer>(bases: &Bases, integers: &[T], magnitude: u64) -
             (integer.unsigned_abs().into(), if integer < 0 { -*point } else { *point })
         })));
     }
-    let windows = Windows::for_integers(used, magnitude);
-    Ok(by_windows(&bases.points, &IntegerDigits::new(integers, windows)))
+    Ok(by_windows(&bases.points, &IntegerDigits::new(integers, used, magnitude)))
 }
 
 /// A point's index and sign share a 32-bit word.
