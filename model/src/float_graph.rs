@@ -147,6 +147,36 @@ pub enum FloatGraphError {
 }
 
 impl FloatGraph {
+    /// A dense network, input vector first: one Linear for each of `layers` (weights, bias), named `dense1`,
+    /// `dense2`, ..., and a ReLU (`relu1`, ...) after each but the last.
+    ///
+    /// # Errors
+    /// [`FloatGraphError::Malformed`] if there is no layer or the layers' sizes do not fit together.
+    pub fn dense(name: &str, layers: Vec<(FloatMatrix, Vec<f32>)>) -> Result<Self, FloatGraphError> {
+        let count = layers.len();
+        let first = layers.first().ok_or_else(|| malformed(name, "it has no layers"))?;
+        let mut values = vec![FloatValue { name: "input".into(), shape: vec![first.0.columns] }];
+        let mut nodes = Vec::new();
+        for (index, (weights, bias)) in layers.into_iter().enumerate() {
+            let (number, shape) = (index + 1, vec![weights.rows]);
+            let mut push = |name: String, op| {
+                let output = ValueId(values.len());
+                values.push(FloatValue { name: format!("{name}_out"), shape: shape.clone() });
+                nodes.push(FloatNode { name, op, output });
+                output
+            };
+            let input = ValueId(2 * index);
+            let linear = push(format!("dense{number}"), FloatOp::Linear { input, weights, bias });
+            if number < count {
+                push(format!("relu{number}"), FloatOp::Clamp { input: linear, min: Some(0.0), max: None });
+            }
+        }
+        let output = ValueId(values.len() - 1);
+        let graph = Self { name: name.to_string(), values, nodes, input: ValueId(0), output };
+        graph.check_structure()?;
+        Ok(graph)
+    }
+
     /// Checks indices, order and lengths: after it, walking the graph cannot go wrong.
     ///
     /// # Errors

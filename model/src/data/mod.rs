@@ -246,17 +246,20 @@ impl Dataset {
     }
 
     /// The samples for a network whose input has shape `expected` (without batch). The array may be one sample
-    /// (of that shape, or flat) or a list of samples (`[n, ..]`, each of that shape, or flat).
+    /// (of that shape, or flat) or a list of samples (`[n, ..]`, each of that shape, or flat); axes of size 1 may be
+    /// there or not.
     ///
     /// # Errors
     /// [`DataError::Shape`] names both shapes; [`DataError::Labels`] if labels and samples differ in number.
     pub fn samples(&self, expected: &[usize]) -> Result<Samples<'_>, DataError> {
         let elements = expected.iter().product::<usize>();
-        let one = self.shape == expected || self.shape == [elements];
-        let many = match self.shape.split_first() {
-            Some((_, rest)) => rest == expected || rest == [elements] || (elements == 1 && rest.is_empty()),
-            None => false,
+        // Axes of size 1 decide nothing: [n, 28, 28] is data for [1, 28, 28].
+        let fits = |shape: &[usize]| {
+            let core = |shape: &[usize]| shape.iter().copied().filter(|&size| size != 1).collect::<Vec<_>>();
+            core(shape) == core(expected) || core(shape) == core(&[elements])
         };
+        let one = fits(&self.shape);
+        let many = self.shape.split_first().is_some_and(|(_, rest)| fits(rest));
         if elements == 0 || self.values.is_empty() || !(one || many) {
             return Err(DataError::Shape { expected: expected.to_vec(), found: self.shape.clone() });
         }

@@ -94,6 +94,13 @@ fn integers(place: &str, bytes: &[u8]) -> Result<Vec<i64>, DataError> {
 
 /// The header and the bytes after it, which are at least as many as the header announces.
 fn header<'a>(place: &str, bytes: &'a [u8]) -> Result<(NpyHeader, &'a [u8]), DataError> {
+    if announces_overflow(bytes) {
+        return Err(DataError::Truncated {
+            place: place.to_string(),
+            expected: u64::MAX,
+            found: bytes.len() as u64,
+        });
+    }
     let mut data = bytes;
     let header = NpyHeader::from_reader(&mut data).map_err(|error| DataError::Malformed {
         place: place.to_string(),
@@ -109,6 +116,22 @@ fn header<'a>(place: &str, bytes: &'a [u8]) -> Result<(NpyHeader, &'a [u8]), Dat
         return Err(DataError::Truncated { place: place.to_string(), expected, found: data.len() as u64 });
     }
     Ok((header, data))
+}
+
+/// Whether the header's numbers multiply beyond 64 bits: the header parser multiplies them unchecked.
+fn announces_overflow(bytes: &[u8]) -> bool {
+    let header = bytes.get(..bytes.len().min(1 << 16)).unwrap_or_default();
+    let Some(start) = header.windows(5).position(|window| window == b"shape") else {
+        return false;
+    };
+    let shape = header[start..].split(|&byte| byte == b')').next().unwrap_or_default();
+    let numbers = shape.split(|byte| !byte.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let mut product = Some(1u64);
+    for digits in numbers {
+        let number = str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+        product = product.zip(number).and_then(|(product, number)| product.checked_mul(number.max(1)));
+    }
+    product.is_none_or(|elements| elements.checked_mul(16).is_none())
 }
 
 fn element_type(header: &NpyHeader) -> Option<(TypeChar, u64)> {

@@ -16,25 +16,31 @@ pub enum Calibration {
     MinMax,
 }
 
-/// Least and greatest real value of a tensor.
+/// What calibration sees of a tensor, over all its elements and all samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// Least.
     pub min: f32,
     /// Greatest.
     pub max: f32,
+    /// Mean of the squares.
+    pub mean_square: f64,
 }
 
 impl Range {
     fn of(values: &[f32]) -> Self {
-        let first = values.first().copied().unwrap_or(0.0);
-        values.iter().fold(Self { min: first, max: first }, |range, &value| {
-            range.hull(Self { min: value, max: value })
-        })
+        let min = values.iter().copied().reduce(f32::min).unwrap_or(0.0);
+        let max = values.iter().copied().reduce(f32::max).unwrap_or(0.0);
+        let squares: f64 = values.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+        Self { min, max, mean_square: squares / values.len().max(1) as f64 }
     }
 
-    fn hull(self, other: Self) -> Self {
-        Self { min: self.min.min(other.min), max: self.max.max(other.max) }
+    /// The range over all samples, from that of each; their order fixes the rounding.
+    fn over(samples: impl Iterator<Item = Self> + Clone) -> Self {
+        let min = samples.clone().map(|range| range.min).reduce(f32::min).unwrap_or(0.0);
+        let max = samples.clone().map(|range| range.max).reduce(f32::max).unwrap_or(0.0);
+        let count = samples.clone().count().max(1) as f64;
+        Self { min, max, mean_square: samples.map(|range| range.mean_square).sum::<f64>() / count }
     }
 }
 
@@ -59,7 +65,6 @@ pub(super) fn ranges(
     };
     let per_sample: Vec<Vec<Range>> =
         samples.par_iter().enumerate().map(of_sample).collect::<Result<_, _>>()?;
-    let hull =
-        |one: Vec<Range>, other: Vec<Range>| one.into_iter().zip(other).map(|(a, b)| a.hull(b)).collect();
-    Ok(per_sample.into_iter().reduce(hull).unwrap_or_default())
+    let value = |id: usize| Range::over(per_sample.iter().map(move |ranges| ranges[id]));
+    Ok((0..graph.values.len()).map(value).collect())
 }

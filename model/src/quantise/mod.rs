@@ -33,8 +33,8 @@ pub const SHIFTS: std::ops::RangeInclusive<u32> = 8..=12;
 pub struct QuantisationOptions {
     /// Bits of an activation, within [`BITS`].
     pub bits: u32,
-    /// The shift of all requantisations, 1 to 24; chosen within [`SHIFTS`] if absent, the smallest that leaves
-    /// enough weight levels (see [`weights::MINIMUM_LEVELS`]). A circuit's range table has `2^shift` rows.
+    /// The shift of all requantisations, 1 to 24; chosen within [`SHIFTS`] if absent, the smallest that keeps
+    /// weight rounding quiet (the rule is in [`weights`]). A circuit's range table has `2^shift` rows.
     pub shift: Option<u32>,
     /// How ranges are taken from the calibration set.
     pub calibration: Calibration,

@@ -3,7 +3,7 @@
 use super::QuantisationOptions;
 use super::QuantiseError;
 use super::calibration::Range;
-use super::weights::{MINIMUM_LEVELS, QUANTILE, levels};
+use super::weights::{NOISE_LIMIT, mean_square_step};
 use crate::float_graph::{FloatGraph, FloatOp, ValueId};
 use crate::integer_graph::Interval;
 
@@ -76,7 +76,7 @@ pub(super) fn plan(
         accumulator: accumulator[id],
     });
     let values: Vec<ValuePlan> = values.collect();
-    let shift = options.shift.unwrap_or_else(|| choose_shift(graph, &values));
+    let shift = options.shift.unwrap_or_else(|| choose_shift(graph, ranges, &values));
     Ok(Plan { values, shift, bits: options.bits })
 }
 
@@ -93,23 +93,22 @@ fn own_scale(range: Range, bits: u32) -> (f64, Interval) {
     (magnitude / interval.max as f64, interval)
 }
 
-/// The smallest shift at which enough channels of every layer keep enough weight levels; the largest that is
-/// tried if none does.
-fn choose_shift(graph: &FloatGraph, values: &[ValuePlan]) -> u32 {
-    let enough = |&shift: &u32| {
+/// The smallest shift at which weight rounding is quiet enough in every layer, by the rule of
+/// [`super::weights`]; the largest that is tried if none is.
+fn choose_shift(graph: &FloatGraph, ranges: &[Range], values: &[ValuePlan]) -> u32 {
+    let quiet = |&shift: &u32| {
         graph.nodes.iter().all(|node| match &node.op {
             FloatOp::Linear { input, weights, .. } => {
-                let unit = accumulator_unit(values[node.output.0].scale, shift) / values[input.0].scale;
-                let mut reached: Vec<u32> =
-                    (0..weights.rows).filter_map(|row| levels(weights.row(row), unit)).collect();
-                reached.sort_unstable();
-                let rank = (reached.len() as f64 * QUANTILE) as usize;
-                reached.get(rank).is_none_or(|&levels| levels >= MINIMUM_LEVELS)
+                let target = values[node.output.0].scale;
+                let unit = accumulator_unit(target, shift) / values[input.0].scale;
+                let step = mean_square_step(weights, unit);
+                let noise = (step / 12.0 * weights.columns as f64 * ranges[input.0].mean_square).sqrt();
+                noise <= NOISE_LIMIT * target
             }
             _ => true,
         })
     };
-    super::SHIFTS.clone().find(enough).unwrap_or(*super::SHIFTS.end())
+    super::SHIFTS.clone().find(quiet).unwrap_or(*super::SHIFTS.end())
 }
 
 /// Real value of one in an accumulator from which `scale` is requantised.
