@@ -1,5 +1,4 @@
-//! Devices for BN254 provers behind one interface: multi-scalar multiplication, NTT, polynomial arithmetic.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod backend;

@@ -1,0 +1,246 @@
+//! Round 1: fills the random rows, counts lookups, commits to every column in the forms that it needs.
+
+use std::collections::BTreeMap;
+
+use ark_bn254::{Fr, G1Affine, G1Projective};
+use ark_ec::CurveGroup;
+use zkloom_backends::{Backend, BackendError};
+use zkloom_plonkish::field::from_integer;
+use zkloom_plonkish::{Circuit, Witness};
+use zkloom_verifier::polynomial::PolynomialId;
+use zkloom_verifier::rounds::trace::{AdviceCommitment, TraceMessage};
+
+use crate::device::{Committed, Polynomials, Prover, interpolate};
+use crate::error::ProveError;
+use crate::lookup::multiplicities;
+use crate::prove::Conduct;
+use crate::randomness::Blinding;
+
+/// A column before it is committed: small integers, and the few cells that are full field elements.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DraftColumn {
+    pub(crate) integers: Vec<i64>,
+    pub(crate) scalars: BTreeMap<usize, Fr>,
+}
+
+/// The trace before it is committed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) advice: Vec<DraftColumn>,
+    pub(crate) multiplicities: Vec<DraftColumn>,
+}
+
+/// What later rounds need of the trace, besides the polynomials.
+pub(crate) struct Trace<S> {
+    /// Row values of the advice columns.
+    pub(crate) advice: Vec<S>,
+    /// Row values of the multiplicities.
+    pub(crate) multiplicities: Vec<S>,
+}
+
+impl DraftColumn {
+    /// The integers of a column that ends early or has exactly `rows` rows.
+    fn new(values: &[i64], rows: usize) -> Self {
+        let mut integers = values.to_vec();
+        integers.resize(rows, 0);
+        Self { integers, scalars: BTreeMap::new() }
+    }
+
+    /// Puts random elements into consecutive rows.
+    fn blind(&mut self, rows: core::ops::Range<usize>, random: &mut Blinding) {
+        for row in rows {
+            self.set(row, random.scalar());
+        }
+    }
+
+    /// Overwrites a cell with a field element.
+    pub(crate) fn set(&mut self, row: usize, value: Fr) {
+        if let Some(slot) = self.integers.get_mut(row) {
+            *slot = 0;
+        }
+        self.scalars.insert(row, value);
+    }
+
+    /// A cell's value.
+    pub(crate) fn get(&self, row: usize) -> Fr {
+        self.scalars
+            .get(&row)
+            .copied()
+            .unwrap_or_else(|| from_integer(self.integers.get(row).copied().unwrap_or(0)))
+    }
+
+    /// The whole column on the device.
+    fn widen<B: Backend>(&self, backend: &B, integers: &B::Integers) -> Result<B::Scalars, BackendError> {
+        let mut values = backend.widen(integers)?;
+        for (start, run) in runs(&self.scalars) {
+            backend.write(&mut values, start, &run)?;
+        }
+        Ok(values)
+    }
+}
+
+/// Neighbouring cells as runs.
+fn runs(cells: &BTreeMap<usize, Fr>) -> Vec<(usize, Vec<Fr>)> {
+    let mut runs: Vec<(usize, Vec<Fr>)> = Vec::new();
+    for (row, value) in cells {
+        match runs.last_mut() {
+            Some((start, run)) if *start + run.len() == *row => run.push(*value),
+            _ => runs.push((*row, vec![*value])),
+        }
+    }
+    runs
+}
+
+/// The honest draft: witness, blinding rows, random cells of the folds.
+fn draft(circuit: &Circuit, witness: &Witness, random: &mut Blinding) -> Result<Draft, ProveError> {
+    let (rows, usable) = (circuit.rows(), circuit.usable());
+    if witness.advice.len() != circuit.advice.len() {
+        return Err(ProveError::WitnessShape {
+            what: "advice columns".to_owned(),
+            expected: circuit.advice.len().to_string(),
+            found: witness.advice.len(),
+        });
+    }
+    let mut advice = Vec::with_capacity(circuit.advice.len());
+    for (column, values) in circuit.advice.iter().zip(&witness.advice) {
+        if values.len() > usable {
+            return Err(ProveError::WitnessShape {
+                what: format!("rows in column `{}`", column.name),
+                expected: format!("at most {usable}"),
+                found: values.len(),
+            });
+        }
+        let mut column = DraftColumn::new(values, rows);
+        column.blind(usable..rows, random);
+        advice.push(column);
+    }
+    let tensor_columns: Vec<usize> = circuit.tensor_columns().collect();
+    for run in &circuit.fold_blinds.runs {
+        let index = tensor_columns.get(run.column as usize).copied().unwrap_or(usize::MAX);
+        if let Some(column) = advice.get_mut(index) {
+            let start = run.row as usize;
+            column.blind(start..start + circuit.fold_blinds.count as usize, random);
+        }
+    }
+    Ok(Draft { advice, multiplicities: Vec::new() })
+}
+
+impl<B: Backend> Prover<'_, B> {
+    /// Runs the round.
+    pub(crate) fn trace(
+        &self,
+        witness: &Witness,
+        random: &mut Blinding,
+        polynomials: &mut Polynomials<B::Scalars>,
+        conduct: &mut impl Conduct<B>,
+    ) -> Result<(TraceMessage, Trace<B::Scalars>), ProveError> {
+        let circuit = self.circuit();
+        let mut draft = draft(circuit, witness, random)?;
+        conduct.trace(&mut draft);
+        if !circuit.lookups.is_empty() {
+            let cell =
+                |column: usize, row: usize| draft.advice.get(column).map_or(Fr::from(0), |c| c.get(row));
+            let counts = multiplicities(circuit, self.key.fixed(), &self.tables, &cell);
+            for count in conduct.counts(counts)? {
+                let mut column = DraftColumn::new(&count, circuit.rows());
+                column.blind(circuit.usable()..circuit.rows(), random);
+                draft.multiplicities.push(column);
+            }
+        }
+        conduct.multiplicities(&mut draft);
+        self.commit_trace(&draft, random, polynomials, conduct)
+    }
+
+    fn commit_trace(
+        &self,
+        draft: &Draft,
+        random: &mut Blinding,
+        polynomials: &mut Polynomials<B::Scalars>,
+        conduct: &mut impl Conduct<B>,
+    ) -> Result<(TraceMessage, Trace<B::Scalars>), ProveError> {
+        let columns: Vec<&DraftColumn> = draft.advice.iter().chain(&draft.multiplicities).collect();
+        let integers = columns
+            .iter()
+            .map(|column| self.backend.upload_integers(&column.integers))
+            .collect::<Result<Vec<_>, _>>()?;
+        let hiding = random.scalars(columns.len());
+        let references: Vec<&B::Integers> = integers.iter().collect();
+        let rows =
+            self.commit_columns((&self.lagrange, self.lagrange_points), &references, &columns, &hiding)?;
+        let mut trace = Trace { advice: Vec::new(), multiplicities: Vec::new() };
+        for (index, (column, integers)) in columns.iter().zip(&integers).enumerate() {
+            let values = column.widen(self.backend, integers)?;
+            let coefficients = interpolate(self.backend, &values)?;
+            let committed =
+                Committed { coefficients, hiding: hiding.get(index).copied().unwrap_or_default() };
+            match index.checked_sub(draft.advice.len()) {
+                None => {
+                    polynomials.insert(PolynomialId::Advice(index), committed);
+                    trace.advice.push(values);
+                }
+                Some(set) => {
+                    polynomials.insert(PolynomialId::Multiplicity(set), committed);
+                    trace.multiplicities.push(values);
+                }
+            }
+        }
+        let second_forms = self.coefficient_forms(draft, &references, random, polynomials, conduct)?;
+        let (advice_rows, multiplicities) = rows.split_at(draft.advice.len());
+        let mut second_forms = second_forms.into_iter();
+        let advice = self.circuit().advice.iter().zip(advice_rows).map(|(column, row)| AdviceCommitment {
+            row: *row,
+            coefficients: if column.tensor { second_forms.next() } else { None },
+        });
+        Ok((TraceMessage { advice: advice.collect(), multiplicities: multiplicities.to_vec() }, trace))
+    }
+
+    /// Commits to the tensor columns in coefficient form: the same numbers over powers of tau.
+    fn coefficient_forms(
+        &self,
+        draft: &Draft,
+        integers: &[&B::Integers],
+        random: &mut Blinding,
+        polynomials: &mut Polynomials<B::Scalars>,
+        conduct: &mut impl Conduct<B>,
+    ) -> Result<Vec<G1Affine>, ProveError> {
+        let (mut columns, mut vectors) = (Vec::new(), Vec::new());
+        for (position, index) in self.circuit().tensor_columns().enumerate() {
+            if let (Some(column), Some(vector)) = (draft.advice.get(index), integers.get(index)) {
+                let mut column = column.clone();
+                conduct.coefficient_form(position, &mut column.scalars);
+                columns.push(column);
+                vectors.push(*vector);
+            }
+        }
+        let hiding = random.scalars(columns.len());
+        let references: Vec<&DraftColumn> = columns.iter().collect();
+        let points =
+            self.commit_columns((&self.powers, self.srs.powers()), &vectors, &references, &hiding)?;
+        for (position, ((column, vector), hiding)) in columns.iter().zip(vectors).zip(hiding).enumerate() {
+            let coefficients = column.widen(self.backend, vector)?;
+            polynomials.insert(PolynomialId::Coefficients(position), Committed { coefficients, hiding });
+        }
+        Ok(points)
+    }
+
+    /// Small integers by the device's small-scalar path, the few full cells and hiding on the host.
+    fn commit_columns(
+        &self,
+        (bases, points): (&B::Bases, &[G1Affine]),
+        integers: &[&B::Integers],
+        columns: &[&DraftColumn],
+        hiding: &[Fr],
+    ) -> Result<Vec<G1Affine>, ProveError> {
+        let sums = self.backend.msm_integers(bases, integers)?;
+        let full = |column: &DraftColumn| -> G1Projective {
+            column.scalars.iter().filter_map(|(row, value)| Some(*points.get(*row)? * value)).sum()
+        };
+        let hidden: Vec<G1Projective> = sums
+            .into_iter()
+            .zip(columns)
+            .zip(hiding)
+            .map(|((sum, column), hiding)| sum + full(column) + self.hide(*hiding))
+            .collect();
+        Ok(G1Projective::normalize_batch(&hidden))
+    }
+}

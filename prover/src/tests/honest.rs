@@ -1,0 +1,80 @@
+//! Honest proofs are accepted, for every kind of claim; two proofs of one witness share nothing.
+
+use zkloom_plonkish::mock::MockChecker;
+use zkloom_verifier::{HashKind, Proof, SrsPin, VerifyError, verify, verify_batch};
+
+use super::sample::{ALL, Kind, Sample, Shape};
+use crate::device::Prover;
+
+fn accepted(shape: &Shape) {
+    let sample = Sample::new(shape);
+    let input = sample.input(&sample.inputs);
+    let checker = MockChecker { circuit: &sample.circuit, fixed: &sample.fixed, weights: &sample.weights };
+    assert_eq!(checker.check(&input.witness, 5), []);
+    let prover = Prover::new(&sample.backend, &sample.srs, &sample.key).unwrap();
+    let proved = prover.prove(&input, &mut |_| {}).unwrap();
+    let bytes = proved.proof.to_bytes();
+    assert_eq!(bytes.len(), Proof::encoded_length(&sample.circuit));
+    let key = sample.key.verifying();
+    let again = Proof::from_bytes(key, &bytes).unwrap();
+    assert_eq!(again, proved.proof);
+    verify(key, sample.srs.pin(), &proved.statement, &again).unwrap();
+}
+
+#[test]
+fn every_kind_of_claim() {
+    for private in [true, false] {
+        accepted(&Shape { private, ..Shape::default() });
+    }
+    accepted(&Shape { log_rows: 8, tensor_columns: 1, ..Shape::default() });
+    accepted(&Shape { hash: HashKind::Blake3, blinding_rows: 8, ..Shape::default() });
+    for kinds in [
+        &[Kind::Dense, Kind::Residual, Kind::Public][..],
+        &[Kind::Product, Kind::Residual, Kind::Public, Kind::External],
+        &[Kind::Residual, Kind::Public, Kind::External],
+        &[Kind::Depthwise, Kind::Residual, Kind::External],
+        &[Kind::Residual],
+    ] {
+        accepted(&Shape { kinds: kinds.to_vec(), ..Shape::default() });
+    }
+}
+
+#[test]
+fn two_proofs_of_one_witness_share_no_element() {
+    let sample = Sample::new(&Shape { kinds: ALL.to_vec(), ..Shape::default() });
+    let input = sample.input(&sample.inputs);
+    let prover = Prover::new(&sample.backend, &sample.srs, &sample.key).unwrap();
+    let first = prover.prove(&input, &mut |_| {}).unwrap();
+    let second = prover.prove(&input, &mut |_| {}).unwrap();
+    assert_eq!(first.statement, second.statement);
+    let (a, b) = (first.proof.to_bytes(), second.proof.to_bytes());
+    for (index, (x, y)) in a.chunks(32).zip(b.chunks(32)).enumerate() {
+        assert_ne!(x, y, "element {index}");
+    }
+}
+
+#[test]
+fn batches_of_proofs() {
+    let samples =
+        [Sample::new(&Shape::default()), Sample::new(&Shape { private: false, ..Shape::default() })];
+    let mut proofs = Vec::new();
+    for sample in &samples {
+        let prover = Prover::new(&sample.backend, &sample.srs, &sample.key).unwrap();
+        for _ in 0..2 {
+            let proved = prover.prove(&sample.input(&sample.inputs), &mut |_| {}).unwrap();
+            proofs.push((sample.key.verifying(), proved));
+        }
+    }
+    let pin: &SrsPin = samples[0].srs.pin();
+    let batch = |proofs: &[(_, crate::Proved)]| {
+        let list: Vec<_> = proofs.iter().map(|(key, p)| (*key, &p.statement, &p.proof)).collect();
+        verify_batch(pin, &list)
+    };
+    assert_eq!(batch(&proofs), Ok(()));
+    assert_eq!(verify_batch(pin, &[]), Ok(()));
+    // Errors that cancel in an unweighted sum: one proof's delta moved up, the other's down.
+    let step = ark_bn254::G1Affine::from(pin.gamma_g1);
+    proofs[0].1.proof.opening.delta = (proofs[0].1.proof.opening.delta + step).into();
+    proofs[1].1.proof.opening.delta = (proofs[1].1.proof.opening.delta - step).into();
+    assert_eq!(batch(&proofs), Err(VerifyError::Invalid));
+}
