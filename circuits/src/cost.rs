@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use zkloom_plonkish::Circuit;
+use zkloom_plonkish::validate::MAX_LOG_ROWS;
 
 use crate::layout::{FOLD_BLINDS, LANE_COLUMNS, LANE_TENSOR_COLUMNS, height_of};
 use crate::lowering::{BLINDING_ROWS, MAX_DEGREE};
@@ -156,7 +157,7 @@ pub struct Limits {
 impl Limits {
     /// Largest log2 of the rows that may be chosen.
     pub fn top(&self) -> u32 {
-        self.log_rows.unwrap_or(self.max_log_rows)
+        self.log_rows.unwrap_or(self.max_log_rows.min(MAX_LOG_ROWS))
     }
 }
 

@@ -7,7 +7,7 @@
 use zkloom_plonkish::{Interval, codec_enum, codec_struct};
 
 use crate::plan::{BlockContent, Part, Plan, activation_of};
-use crate::tables::{INPUT_TAG, Table, TableContent};
+use crate::tables::{INPUT_TAG, Table};
 use crate::views::Run;
 
 /// Random cells at the end of each fold (protocol, section 6).
@@ -155,7 +155,10 @@ impl Layout {
             };
             let tag = match planned.content {
                 BlockContent::Input => INPUT_TAG,
-                _ => activation_of(planned).map_or(0, |activated| function_tag(&tables, activated.function)),
+                _ => activation_of(planned).map_or(0, |activated| {
+                    let table = tables.iter().find(|table| table.is_of(activated.function));
+                    table.map_or(0, |table| table.tag)
+                }),
             };
             let (name, cells, interval) = (planned.name.clone(), planned.cells, planned.interval);
             blocks.push(Block { name, row, height, cells, accumulator, activation, tag, interval });
@@ -191,16 +194,10 @@ impl Layout {
     }
 }
 
-/// Tag of the table of a function.
-fn function_tag(tables: &[Table], function: zkloom_model::integer_graph::Activation) -> u32 {
-    let zkloom_model::integer_graph::Activation::Clamp { min: low, max: high } = function;
-    let is = |table: &&Table| matches!(table.content, TableContent::Clamp { min, max, .. } if (min, max) == (low, high));
-    tables.iter().find(is).map_or(0, |table| table.tag)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::TableContent;
     use zkloom_plonkish::{Decode, Encode};
 
     fn block(cells: u32, lanes: u32) -> Block {

@@ -60,6 +60,12 @@ impl Table {
         Self { tag, content: TableContent::Clamp { quotients, min, max } }
     }
 
+    /// Whether it is the table of a function.
+    pub fn is_of(&self, function: Activation) -> bool {
+        let Activation::Clamp { min: low, max: high } = function;
+        matches!(self.content, TableContent::Clamp { min, max, .. } if (min, max) == (low, high))
+    }
+
     /// The coordinate that runs through an interval: the first, or for the input the second.
     pub fn interval(&self) -> Interval {
         match self.content {
@@ -129,18 +135,27 @@ pub struct SetColumns {
 /// Cuts the tables into `sets` sets of equal length. The last one is filled up by repeating its last row, so that all sets
 /// share one selector column.
 pub fn split_into_sets(tables: &[Table], sets: u32) -> Vec<SetColumns> {
-    let height = total_rows(tables).div_ceil(u64::from(sets.max(1))) as usize;
-    let mut all: Vec<([i64; ARITY], i64)> = Vec::new();
-    for table in tables {
-        all.extend(table.entries().map(|entry| (entry, i64::from(table.tag))));
+    let height = total_rows(tables).div_ceil(u64::from(sets.max(1))).max(1) as usize;
+    let mut all = vec![SetColumns::default(); sets as usize];
+    let rows = tables.iter().flat_map(|table| table.entries().map(|entry| (entry, i64::from(table.tag))));
+    let mut last = ([0; ARITY], 0);
+    for (index, row) in rows.enumerate() {
+        all.get_mut(index / height).into_iter().for_each(|set| set.push(row));
+        last = row;
     }
-    let last = all.last().copied().unwrap_or_default();
-    all.resize(height * sets as usize, last);
-    let columns = |rows: &[([i64; ARITY], i64)]| SetColumns {
-        values: core::array::from_fn(|i| rows.iter().map(|(entry, _)| entry[i]).collect()),
-        tags: rows.iter().map(|(_, tag)| *tag).collect(),
-    };
-    all.chunks(height.max(1)).map(columns).collect()
+    for set in &mut all {
+        while set.tags.len() < height {
+            set.push(last);
+        }
+    }
+    all
+}
+
+impl SetColumns {
+    fn push(&mut self, (entry, tag): ([i64; ARITY], i64)) {
+        self.values.iter_mut().zip(entry).for_each(|(column, value)| column.push(value));
+        self.tags.push(tag);
+    }
 }
 
 #[cfg(test)]
