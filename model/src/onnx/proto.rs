@@ -6,7 +6,9 @@ pub use tract_onnx::pb::{
     tensor_shape_proto::dimension::Value as DimensionValue, type_proto::Value as TypeValue,
 };
 #[cfg(test)]
-pub use tract_onnx::pb::{OperatorSetIdProto, TensorShapeProto, tensor_shape_proto::Dimension, type_proto};
+pub use tract_onnx::pb::{
+    OperatorSetIdProto, TensorShapeProto, TypeProto, tensor_shape_proto::Dimension, type_proto,
+};
 
 use tract_onnx::prelude::Framework;
 

@@ -11,8 +11,11 @@ use crate::float_graph::FloatOp;
 
 pub(super) fn flatten(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
     let shape = operand_shape(lowering, node)?;
-    // Flatten's axis may also be the rank.
-    let at = axis(node, node.integer("axis", 1), shape.len() + 1)?;
+    let at = match node.integer("axis", 1) {
+        // The axis may also be the rank: everything is before it.
+        last if last == shape.len() as i64 => shape.len(),
+        other => axis(node, other, shape.len())?,
+    };
     let (before, after) = shape.split_at(at);
     view(lowering, node, vec![before.iter().product(), after.iter().product()])
 }
