@@ -167,14 +167,15 @@ fn coordinate_ranges(circuit: &Circuit, fixed: &FixedValues, coordinate: u32) ->
     ranges
 }
 
-/// Every cell of the piece is an output cell of the claim.
+/// Every cell of the piece is an output cell of the claim, itself and not a multiple of it: `2 y = x` says nothing of the size
+/// of y in the field.
 fn check_coverage(circuit: &Circuit, tensor: &Tensor, piece: &Piece, claim: u32) -> Result<(), CircuitError> {
     let claim = circuit
         .claims
         .get(claim as usize)
         .ok_or_else(|| refuse(tensor, format!("claim {claim} does not exist")))?;
     let mut covered = vec![false; piece.length as usize];
-    for view in claim.output.iter().filter(|view| view.column == piece.column) {
+    for view in claim.output.iter().filter(|view| view.column == piece.column && view.coefficient == 1) {
         for row in view.rows() {
             let index = row.checked_sub(u64::from(piece.offset));
             if let Some(slot) = index.and_then(|index| covered.get_mut(index as usize)) {
