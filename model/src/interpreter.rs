@@ -133,3 +133,139 @@ fn dot_wide(weights: &[i8], input: &[i64]) -> i128 {
     let products = weights.iter().zip(input).map(|(&weight, &value)| i128::from(weight) * i128::from(value));
     products.fold(0, i128::saturating_add)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::integer_graph::{Activation, IntegerTensor, TensorId};
+
+    fn tensor(name: &str, shape: &[usize], interval: (i64, i64)) -> IntegerTensor {
+        let interval = Interval { min: interval.0, max: interval.1 };
+        IntegerTensor { name: name.into(), shape: shape.to_vec(), interval, scale: 1.0 }
+    }
+
+    /// input [2, 2] -> linear [2, 3] -> relu -> view [6] -> sum with itself.
+    fn graph() -> IntegerGraph {
+        let weights = WeightMatrix { rows: 3, columns: 2, values: vec![1, 2, -1, 0, 3, 3] };
+        let linear = IntegerOp::Linear {
+            input: TensorId(0),
+            weights,
+            multipliers: vec![10, 20, 1],
+            bias: vec![1, 2, 3],
+        };
+        let relu = IntegerOp::Activate {
+            input: TensorId(1),
+            shift: 2,
+            function: Activation::Clamp { min: 0, max: 20 },
+        };
+        let sum =
+            IntegerOp::Sum { terms: vec![(TensorId(3), 5), (TensorId(3), -2)], bias: vec![0, 0, 0, 0, 0, 7] };
+        let node = |name: &str, op, output| IntegerNode { name: name.into(), op, output: TensorId(output) };
+        IntegerGraph {
+            name: "graph".into(),
+            tensors: vec![
+                tensor("x", &[2, 2], (-4, 4)),
+                tensor("acc", &[2, 3], (-200, 200)),
+                tensor("act", &[2, 3], (0, 20)),
+                tensor("view", &[6], (0, 20)),
+                tensor("y", &[6], (0, 100)),
+            ],
+            nodes: vec![
+                node("dense", linear, 1),
+                node("relu", relu, 2),
+                node("view", IntegerOp::Reshape { input: TensorId(2) }, 3),
+                node("sum", sum, 4),
+            ],
+            input: TensorId(0),
+            output: TensorId(4),
+            bits: 8,
+            shift: 2,
+        }
+    }
+
+    #[test]
+    fn every_tensor_is_computed() {
+        let values = graph().run(&[1, 2, -3, 4]).expect("run");
+        assert_eq!(values[1], [51, -18, 12, 51, 62, 6]);
+        assert_eq!(values[2], [13, 0, 3, 13, 16, 2]);
+        assert_eq!(values[3], values[2]);
+        assert_eq!(values[4], [39, 0, 9, 39, 48, 13]);
+    }
+
+    #[test]
+    fn inputs_of_the_wrong_length_or_outside_the_interval_are_refused() {
+        let expected = RunError::InputLength { expected_shape: vec![2, 2], expected: 4, found: 3 };
+        assert_eq!(graph().run(&[0, 0, 0]), Err(expected));
+        let interval = Interval { min: -4, max: 4 };
+        let expected = RunError::OutOfInterval { tensor: "x".into(), element: 2, value: 5, interval };
+        assert_eq!(graph().run(&[0, 0, 5, 0]), Err(expected));
+    }
+
+    #[test]
+    fn a_value_outside_its_interval_is_an_error_also_beyond_64_bits() {
+        let mut narrow = graph();
+        narrow.tensors[1].interval.max = 50;
+        let interval = narrow.tensors[1].interval;
+        let expected = RunError::OutOfInterval { tensor: "acc".into(), element: 0, value: 51, interval };
+        assert_eq!(narrow.run(&[1, 2, -3, 4]), Err(expected));
+        let mut wide = graph();
+        wide.tensors[0].interval = Interval { min: i64::MIN, max: i64::MAX };
+        wide.tensors[1].interval = Interval { min: i64::MIN, max: i64::MAX };
+        let result = wide.run(&[i64::MAX, i64::MAX, 0, 0]);
+        assert!(
+            matches!(result, Err(RunError::OutOfInterval { value: i64::MAX, element: 0, .. })),
+            "{result:?}"
+        );
+    }
+
+    #[test]
+    fn both_dot_products_agree() {
+        let weights: Vec<i8> = (0..9000).map(|index| (index * 7 % 255 - 127) as i8).collect();
+        let input: Vec<i64> = (0..9000).map(|index| (index * 1_234_567 % (1 << 40)) - (1 << 39)).collect();
+        assert_eq!(dot_fast(&weights, &input), dot_wide(&weights, &input));
+        let extreme = vec![(1 << 40) - 1; 9000];
+        assert_eq!(dot_fast(&[-128; 9000], &extreme), -128 * 9000 * ((1i128 << 40) - 1));
+    }
+
+    #[test]
+    fn damaged_graphs_are_refused_before_anything_is_computed() {
+        type Damage = fn(&mut IntegerGraph);
+        let cases: [(Damage, &str); 12] = [
+            (|graph| graph.input = TensorId(9), "the graph's input refers to tensor 9"),
+            (|graph| graph.output = TensorId(9), "the graph's output refers to tensor 9"),
+            (|graph| graph.nodes.swap(0, 1), "before it is defined"),
+            (|graph| graph.nodes[3].output = TensorId(0), "a second time"),
+            (|graph| drop(graph.nodes.pop()), "before it is defined"),
+            (|graph| graph.tensors[1].shape = vec![2, usize::MAX], "overflows"),
+            (|graph| graph.tensors[1].interval.min = 300, "swapped"),
+            (|graph| graph.tensors[2].shape = vec![5], "the input has 6 elements, 5 are needed"),
+            (
+                |graph| graph.tensors[0].shape = vec![4, 1],
+                "the input's last axis has 1 elements, 2 are needed",
+            ),
+            (|graph| graph.nodes[0].output = TensorId(77), "refers to tensor 77"),
+            (
+                |graph| {
+                    if let IntegerOp::Linear { bias, .. } = &mut graph.nodes[0].op {
+                        bias.pop();
+                    }
+                },
+                "the bias has 2 elements, 3 are needed",
+            ),
+            (
+                |graph| {
+                    if let IntegerOp::Sum { terms, .. } = &mut graph.nodes[3].op {
+                        terms.clear();
+                    }
+                },
+                "the list of terms has 0 elements",
+            ),
+        ];
+        for (damage, part) in cases {
+            let mut damaged = graph();
+            damage(&mut damaged);
+            let error = damaged.run(&[0; 4]).expect_err(part);
+            assert!(matches!(error, RunError::Structure(_)) && error.to_string().contains(part), "{error}");
+        }
+    }
+}

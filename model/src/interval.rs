@@ -133,3 +133,90 @@ fn combine(terms: impl Iterator<Item = (i128, Interval)>, bias: i64) -> Option<I
     }
     Some(Interval { min: i64::try_from(min).ok()?, max: i64::try_from(max).ok()? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::integer_graph::{Activation, TensorId, WeightMatrix};
+
+    fn tensor(interval: (i64, i64), elements: usize) -> IntegerTensor {
+        let interval = Interval { min: interval.0, max: interval.1 };
+        IntegerTensor { name: "tensor".into(), shape: vec![elements], interval, scale: 1.0 }
+    }
+
+    fn linear(values: Vec<i8>, multipliers: Vec<i64>, bias: Vec<i64>) -> IntegerNode {
+        let rows = bias.len();
+        let weights = WeightMatrix { rows, columns: values.len() / rows, values };
+        let op = IntegerOp::Linear { input: TensorId(0), weights, multipliers, bias };
+        IntegerNode { name: "layer".into(), op, output: TensorId(1) }
+    }
+
+    #[test]
+    fn a_linear_layer_channel_by_channel() {
+        let node = linear(vec![2, -3, 0, 1, 1, 1], vec![10, 1], vec![100, -5]);
+        let intervals = channel_intervals(&node, &[tensor((-1, 4), 3)]).expect("intervals");
+        // 10 * (2 x - 3 y) + 100 over [-1, 4]; x + y + z - 5.
+        assert_eq!(intervals, [Interval { min: -40, max: 210 }, Interval { min: -8, max: 7 }]);
+        assert_eq!(hull(&intervals), Interval { min: -40, max: 210 });
+    }
+
+    #[test]
+    fn a_sum_element_by_element_and_without_bias_as_one() {
+        let tensors = [tensor((0, 10), 2), tensor((-5, 1), 2)];
+        let sum = |bias: Vec<i64>| {
+            let op = IntegerOp::Sum { terms: vec![(TensorId(0), 3), (TensorId(1), -2)], bias };
+            channel_intervals(&IntegerNode { name: "sum".into(), op, output: TensorId(2) }, &tensors)
+        };
+        assert_eq!(sum(vec![]).expect("interval"), [Interval { min: -2, max: 40 }]);
+        let with_bias = sum(vec![0, 7]).expect("intervals");
+        assert_eq!(with_bias, [Interval { min: -2, max: 40 }, Interval { min: 5, max: 47 }]);
+    }
+
+    #[test]
+    fn activations_and_views() {
+        let function = Activation::Clamp { min: 0, max: 3 };
+        let op = IntegerOp::Activate { input: TensorId(0), shift: 2, function };
+        let node = IntegerNode { name: "relu".into(), op, output: TensorId(1) };
+        let image = |interval| channel_intervals(&node, &[tensor(interval, 1)]).expect("interval");
+        assert_eq!(image((-100, 9)), [Interval { min: 0, max: 2 }]);
+        assert_eq!(image((6, 100)), [Interval { min: 2, max: 3 }]);
+        let view = IntegerNode { op: IntegerOp::Reshape { input: TensorId(0) }, ..node };
+        let viewed = channel_intervals(&view, &[tensor((6, 100), 1)]).expect("interval");
+        assert_eq!(viewed, [Interval { min: 6, max: 100 }]);
+    }
+
+    #[test]
+    fn overflow_names_layer_and_channel() {
+        let node = linear(vec![1, 127], vec![1, 1 << 40], vec![0, 0]);
+        let fits = channel_intervals(&node, &[tensor((0, 1 << 15), 1)]).expect("fits");
+        assert_eq!(fits[1].max, 127 << 55);
+        let overflow = channel_intervals(&node, &[tensor((0, 1 << 17), 1)]);
+        assert_eq!(overflow, Err(IntervalError::Overflow { layer: "layer".into(), channel: 1 }));
+        // Even the widest numbers: factors of 2^70 and sums of them.
+        let node = linear(vec![-128; 4], vec![i64::MIN], vec![i64::MIN]);
+        let overflow = channel_intervals(&node, &[tensor((i64::MIN, i64::MAX), 4)]);
+        assert_eq!(overflow, Err(IntervalError::Overflow { layer: "layer".into(), channel: 0 }));
+    }
+
+    #[test]
+    fn a_declared_interval_that_is_too_narrow_is_found() {
+        let node = linear(vec![2, 1], vec![1, 1], vec![0, 0]);
+        let mut graph = IntegerGraph {
+            name: "graph".into(),
+            tensors: vec![tensor((0, 10), 1), tensor((0, 20), 2)],
+            nodes: vec![node],
+            input: TensorId(0),
+            output: TensorId(1),
+            bits: 8,
+            shift: 8,
+        };
+        assert_eq!(check_intervals(&graph), Ok(()));
+        graph.tensors[1].interval.max = 19;
+        let (reached, declared) = (Interval { min: 0, max: 20 }, Interval { min: 0, max: 19 });
+        let expected = IntervalError::Undeclared { layer: "layer".into(), channel: 0, reached, declared };
+        assert_eq!(check_intervals(&graph), Err(expected));
+        graph.nodes[0].output = TensorId(9);
+        assert!(matches!(check_intervals(&graph), Err(IntervalError::Structure(_))));
+        assert!(matches!(channel_intervals(&graph.nodes[0], &[]), Err(IntervalError::Structure(_))));
+    }
+}

@@ -175,6 +175,10 @@ fn unsupported_forms_name_the_node() {
         assert!(matches!(error, ImportError::UnsupportedForm { .. }), "{text}");
         assert!(text.contains(part) && text.contains("`n_y`"), "{text}");
     }
+}
+
+#[test]
+fn unsupported_attributes_name_themselves() {
     let alpha = Model::new(&[1, 2]).floats("w", &[2, 2], &[1.0; 4]);
     let alpha = alpha.node("Gemm", &["x", "w"], "y", vec![float("alpha", f32::NAN)]);
     assert!(message(&alpha).contains("attribute alpha is NaN"));
@@ -185,7 +189,7 @@ fn unsupported_forms_name_the_node() {
         name: "t".into(),
         ..Default::default()
     };
-    let training = base().tensor(training).node("Dropout", &["x", "", "t"], "y", vec![]);
+    let training = Model::new(&[1, 2]).tensor(training).node("Dropout", &["x", "", "t"], "y", vec![]);
     assert!(message(&training).contains("training mode"));
     let left = Model::new(&[1, 2]).node("Relu", &["x"], "r", vec![]).node(
         "Unsqueeze",
