@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::integer_graph::IntegerGraph;
+use crate::integer_graph::{GraphError, IntegerGraph};
 
 /// Why an input cannot be represented.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -46,6 +46,9 @@ pub enum InputError {
         /// Greatest representable value.
         max: f64,
     },
+    /// The graph's parts do not fit together.
+    #[error(transparent)]
+    Structure(#[from] GraphError),
 }
 
 impl IntegerGraph {
@@ -53,8 +56,9 @@ impl IntegerGraph {
     /// value at most half a step outside the representable range.
     ///
     /// # Errors
-    /// [`InputError`]: wrong number of values, NaN or infinity, out of range (says by how much).
+    /// [`InputError`]: wrong number of values, NaN or infinity, out of range (says by how much), a damaged graph.
     pub fn quantise_input(&self, values: &[f32]) -> Result<Vec<i64>, InputError> {
+        self.check_structure()?;
         let tensor = self.tensor(self.input);
         if values.len() != tensor.elements() {
             let (expected_shape, expected) = (tensor.shape.clone(), tensor.elements());
@@ -79,6 +83,9 @@ impl IntegerGraph {
     }
 
     /// The output's real values, `integer * scale`.
+    ///
+    /// # Panics
+    /// If the output is none of the graph's tensors, which [`IntegerGraph::check_structure`] rules out.
     #[must_use]
     pub fn dequantise_output(&self, values: &[i64]) -> Vec<f32> {
         let scale = self.tensor(self.output).scale;

@@ -267,6 +267,8 @@ fn inputs_are_checked_and_rounded() {
     let length = graph.quantise_input(&[0.0; 3]).expect_err("length");
     assert!(length.to_string().contains("shape [2], 2 values; 3"), "{length}");
     assert_eq!(graph.dequantise_output(&[0]), [0.0]);
+    let damaged = IntegerGraph { input: TensorId(7), ..graph };
+    assert!(matches!(damaged.quantise_input(&[0.0; 2]), Err(InputError::Structure(_))));
 }
 
 #[test]

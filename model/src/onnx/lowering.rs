@@ -11,6 +11,9 @@ use super::proto::{DataType, DimensionValue, GraphProto, ModelProto, TypeValue, 
 use crate::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatValue, ValueId};
 use crate::prune;
 
+/// The most elements that a value may have: far beyond what can be proved, far from overflowing.
+const LARGEST: usize = 1 << 26;
+
 /// A value that depends on the network's input.
 #[derive(Clone, Debug)]
 pub(super) struct Flow {
@@ -201,9 +204,15 @@ impl Lowering {
         flow
     }
 
-    /// Binds the node's first output.
+    /// Binds the node's first output; refuses a value too large to compute with.
     pub(super) fn bind(&mut self, node: &Node, binding: Binding) -> Result<(), ImportError> {
         let name = node.outputs().first().ok_or_else(|| node.shape_error("it has no output"))?;
+        if let Binding::Flow(flow) = &binding {
+            let elements = flow.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+            elements.filter(|&count| count <= LARGEST).ok_or_else(|| {
+                node.shape_error(format!("its result {:?} has more than 2^26 elements", flow.shape))
+            })?;
+        }
         match self.bindings.insert(name.clone(), binding) {
             None => Ok(()),
             Some(_) => Err(ImportError::DefinedTwice { node: node.name(), tensor: name.clone() }),
@@ -264,6 +273,6 @@ fn input_shape(input: &ValueInfoProto) -> Result<Vec<usize>, ImportError> {
         shape.push(size.ok_or_else(|| wrong("every dimension must be at least 1"))?);
     }
     let elements = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    elements.filter(|&count| count <= 1 << 32).ok_or_else(|| wrong("it has more than 2^32 elements"))?;
+    elements.filter(|&count| count <= LARGEST).ok_or_else(|| wrong("it has more than 2^26 elements"))?;
     Ok(shape)
 }

@@ -1,7 +1,7 @@
 //! Import from ONNX: the file's graph, lowered operator by operator to a [`FloatGraph`].
 //!
 //! The batch dimension is 1 or symbolic and disappears. Constants are folded; operators that move no value at
-//! inference (Identity, Dropout, Flatten, ...) become names or reshapes. One row of [`ops`]' table stands for
+//! inference (Identity, Dropout, Flatten, ...) become names or reshapes. One row of the table in `ops` stands for
 //! each supported operator.
 
 mod constant;
