@@ -69,7 +69,7 @@ fn public_and_committed_values_are_bound() {
     network.activate("relu", acc, RELU);
     let input = vec![1, -2, 3, 4];
     let kinds = CompileOptions { inputs: Visibility::Committed, outputs: Visibility::Public, ..options(2) };
-    let checked = check_layer(&network.graph, &kinds, &[input.clone()]);
+    let checked = check_layer(&network.graph, &kinds, std::slice::from_ref(&input));
     let honest = checked.compiled.witness(&network.graph, &input).unwrap();
     assert_eq!(checked.compiled.circuit.publics[0].identifier, 1);
     assert_eq!(checked.compiled.circuit.externals[0].identifier, 0);

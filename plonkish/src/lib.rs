@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bounds;
 pub mod circuit;
 pub mod claim;
 pub mod codec;

@@ -2,7 +2,7 @@
 //! value is bounded, and the reasons form no cycle.
 
 use crate::Circuit;
-use crate::claim::Relation;
+use crate::bounds::Bounds;
 use crate::codec_enum;
 use crate::codec_struct;
 use crate::expression::{Column, Expression, Query};
@@ -195,7 +195,7 @@ fn check_coverage(circuit: &Circuit, tensor: &Tensor, piece: &Piece, claim: u32)
     }
 }
 
-/// The interval that a claim implies for its output, in wide integers.
+/// The interval that a claim implies for its output lies in the declared one.
 fn check_claim(
     circuit: &Circuit,
     weights: &[IntegerMatrix],
@@ -203,100 +203,15 @@ fn check_claim(
     claim: u32,
 ) -> Result<(), CircuitError> {
     let Some(tensor) = circuit.tensors.get(index) else { return Ok(()) };
-    let claim = circuit
-        .claims
-        .get(claim as usize)
-        .ok_or_else(|| refuse(tensor, format!("claim {claim} does not exist")))?;
-    let hull = |views: &[crate::View]| -> Result<(i128, i128), CircuitError> {
-        let mut range = (0_i128, 0_i128);
-        for view in views {
-            let source = input_interval(circuit, index, view).ok_or_else(|| {
-                refuse(tensor, format!("claim `{}` reads cells without an earlier origin", claim.name))
-            })?;
-            let factor = i128::from(view.coefficient).saturating_mul(i128::from(cells_per_monomial(view)));
-            let ends = [source.min, source.max].map(|end| i128::from(end).saturating_mul(factor));
-            range = (range.0.min(ends[0]).min(ends[1]), range.1.max(ends[0]).max(ends[1]));
-        }
-        Ok(range)
-    };
-    let derived = match &claim.relation {
-        Relation::Public { tensor: public } => {
-            let interval = circuit.publics.get(*public as usize).map(|public| public.interval);
-            let interval =
-                interval.ok_or_else(|| refuse(tensor, format!("public tensor {public} does not exist")))?;
-            (i128::from(interval.min), i128::from(interval.max))
-        }
-        // The producer of the commitment proves the interval; nothing can be derived here.
-        Relation::External { .. } => return Ok(()),
-        Relation::Matrix { matrix, input, .. } => {
-            let (low, high) = hull(input)?;
-            let rows = weights.get(*matrix as usize).map(|m| m.iter_rows());
-            let mut range = (0, 0);
-            for row in rows.ok_or_else(|| refuse(tensor, format!("matrix {matrix} has no values")))? {
-                let (bias, entries) = row.split_last().map_or((0, row), |(last, rest)| (*last, rest));
-                let bias = i128::from(bias);
-                let mut ends = (bias, bias);
-                for entry in entries {
-                    let products = [low, high].map(|end| end.saturating_mul(i128::from(*entry)));
-                    ends.0 = ends.0.saturating_add(products[0].min(products[1]));
-                    ends.1 = ends.1.saturating_add(products[0].max(products[1]));
-                }
-                range = (ends.0.min(range.0), ends.1.max(range.1));
-            }
-            range
-        }
-        Relation::Linear { inputs } => {
-            let mut range = (0_i128, 0_i128);
-            for view in inputs {
-                // Output + inputs = 0, so each input enters with the opposite sign.
-                let (low, high) = hull(core::slice::from_ref(view))?;
-                range = (range.0.saturating_sub(high), range.1.saturating_sub(low));
-            }
-            range
-        }
-        Relation::Product { left, right, length } => {
-            let ((a, b), (c, d)) = (hull(left)?, hull(right)?);
-            let products = [(a, c), (a, d), (b, c), (b, d)].map(|(x, y)| x.saturating_mul(y));
-            let (low, high) = products
-                .iter()
-                .fold((0, 0), |(low, high), p| (p.min(&low).to_owned(), p.max(&high).to_owned()));
-            (i128::saturating_mul(low, i128::from(*length)), i128::saturating_mul(high, i128::from(*length)))
-        }
-    };
-    if i128::from(tensor.interval.min) <= derived.0 && derived.1 <= i128::from(tensor.interval.max) {
+    let missing = || refuse(tensor, format!("claim {claim} does not exist"));
+    let claim = circuit.claims.get(claim as usize).ok_or_else(missing)?;
+    let bounds = Bounds { circuit, weights, before: index };
+    let derived = bounds.of_claim(claim).map_err(|reason| refuse(tensor, reason))?;
+    // The producer of a commitment proves the interval; nothing can be derived here.
+    let Some((low, high)) = derived else { return Ok(()) };
+    let Interval { min, max } = tensor.interval;
+    if i128::from(min) <= low && high <= i128::from(max) {
         return Ok(());
     }
-    let Interval { min, max } = tensor.interval;
-    Err(refuse(
-        tensor,
-        format!("claim `{}` implies {}..={}, declared is {min}..={max}", claim.name, derived.0, derived.1),
-    ))
-}
-
-/// Bound on the cells of a view that bear the same monomial: axes without a ratio are sums.
-fn cells_per_monomial(view: &crate::View) -> u64 {
-    view.axes.iter().fold(1_u64, |product, axis| {
-        let counts =
-            axis.segments.iter().map(|s| if s.ratio.powers.is_empty() { u64::from(s.count) } else { 1 });
-        let fold = crate::Variable::Fold {};
-        let mut entries: Vec<u32> = axis.segments.iter().map(|s| s.scale.exponent(fold)).collect();
-        entries.sort_unstable();
-        let apart = axis.segments.iter().all(|s| s.ratio.exponent(fold) == 0)
-            && entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a < b);
-        let cells = if apart { counts.max().unwrap_or(0) } else { counts.fold(0, u64::saturating_add) };
-        product.saturating_mul(cells)
-    })
-}
-
-/// Interval of the earlier tensor that a view reads.
-fn input_interval(circuit: &Circuit, before: usize, view: &crate::View) -> Option<Interval> {
-    let last = view.reach()?;
-    circuit.tensors.iter().take(before).find_map(|tensor| {
-        let holds = |piece: &Piece| {
-            piece.column == view.column
-                && piece.offset <= view.offset
-                && last < u64::from(piece.offset) + u64::from(piece.length)
-        };
-        tensor.pieces.iter().any(holds).then_some(tensor.interval)
-    })
+    Err(refuse(tensor, format!("claim `{}` implies {low}..={high}, declared is {min}..={max}", claim.name)))
 }

@@ -508,12 +508,12 @@ impl Circuit {
 }
 
 /// Whether two boxes of exponents share no point: some variable's ranges are apart.
-fn disjoint(first: &[(Variable, u64, u64)], second: &[(Variable, u64, u64)]) -> bool {
+pub(crate) fn disjoint(first: &[(Variable, u64, u64)], second: &[(Variable, u64, u64)]) -> bool {
     let range = |extents: &[(Variable, u64, u64)], variable| {
         extents
             .iter()
             .find(|(v, ..)| *v == variable)
-            .map_or((0, 1), |(_, start, count)| (*start, start + count))
+            .map_or((0, 1), |(_, start, count)| (*start, start.saturating_add(*count)))
     };
     first.iter().chain(second).any(|(variable, ..)| {
         let (a, b) = (range(first, *variable), range(second, *variable));

@@ -10,6 +10,7 @@ use zkloom_plonkish::{
 };
 
 type Change = fn(&mut Circuit);
+type SampleChange = fn(&mut Sample);
 
 /// Applies each change to the valid circuit and looks for `text` in the error's message.
 fn refused(kind: fn(&CircuitError) -> bool, changes: &[(&str, Change)]) {
@@ -162,9 +163,6 @@ fn views_and_runs_out_of_bounds() {
 
 #[test]
 fn monomials_that_do_not_tell_cells_apart() {
-    let segment =
-        |c: &mut Circuit, change: fn(&mut Segment)| change(&mut c.claims[1].output[0].axes[0].segments[0]);
-    let _ = segment;
     refused(
         |error| matches!(error, CircuitError::Monomials { .. }),
         &[
@@ -254,7 +252,7 @@ fn copies_wait_for_their_argument() {
 }
 
 /// Applies each change to circuit, fixed values and weights and looks for `text` in the origin check's refusal.
-fn origin_refused(changes: &[(&str, fn(&mut Sample))]) {
+fn origin_refused(changes: &[(&str, SampleChange)]) {
     for (text, change) in changes {
         let mut changed = sample();
         change(&mut changed);
@@ -325,4 +323,105 @@ fn a_claim_about_a_multiple_bounds_nothing() {
         let result = check_origins(&changed.circuit, &changed.fixed, &changed.weights);
         assert!(matches!(result, Err(CircuitError::Origin { .. })), "coefficient {coefficient}");
     }
+}
+
+/// Reading a tensor twice doubles what its claim implies, however the second reading is written.
+#[test]
+fn cells_that_share_a_monomial_add_up() {
+    origin_refused(&[
+        ("claim `double` implies -32..=32", |s| match &mut s.circuit.claims[1].relation {
+            Relation::Linear { inputs } => inputs.push(inputs[0].clone()),
+            _ => panic!("the second claim is linear"),
+        }),
+        ("claim `double` implies -64..=64", |s| {
+            // Exponents i + j: up to two cells have one, and the bound takes all four.
+            let axes =
+                vec![Axis::dense(2, 2, Monomial::role(OUT, 1)), Axis::dense(2, 1, Monomial::role(OUT, 1))];
+            s.circuit.claims[1].relation = Relation::Linear { inputs: vec![view(0, 0, -2, axes)] };
+        }),
+        ("claim `double` implies -48..=48", |s| {
+            let axes = vec![Axis::dense(3, 1, Monomial::one()), Axis::dense(2, 3, Monomial::role(OUT, 1))];
+            s.circuit.claims[1].relation = Relation::Linear { inputs: vec![view(0, 0, -2, axes)] };
+        }),
+        ("both factors", |s| {
+            set_product(&mut s.circuit, |_, right| {
+                right[0].axes[1].segments[0].ratio = Monomial::role(ROW, 1);
+            });
+        }),
+        ("one axis role", |s| set_input(&mut s.circuit, |views| views[0].scale = Monomial::role(OUT, 1))),
+        ("one axis role", |s| set_ones(&mut s.circuit, |one| one.scale = Monomial::role(OUT, 1))),
+    ]);
+}
+
+/// Range that the check derives for the dense layer, with all weights one and the bias 100.
+fn dense_range(change: impl Fn(&mut Circuit)) -> String {
+    let mut changed = sample();
+    changed.weights[0].entries = [1, 1, 1, 1, 1, 1, 100].repeat(3);
+    changed.circuit.tensors[1].interval = zkloom_plonkish::Interval { min: 0, max: 0 };
+    change(&mut changed.circuit);
+    let error = check_origins(&changed.circuit, &changed.fixed, &changed.weights).unwrap_err().to_string();
+    error.split("implies ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or(&error).to_owned()
+}
+
+#[test]
+fn inputs_and_constant_ones_are_counted() {
+    // Six inputs in -8..=7, whose interval is declared as -8..=8, and the bias.
+    assert_eq!(dense_range(|_| {}), "0..=148");
+    let twice = |c: &mut Circuit| set_input(c, |views| views.push(views[0].clone()));
+    assert_eq!(dense_range(twice), "0..=196");
+    // Two halves of the input are apart, so nothing is doubled.
+    let halves = |c: &mut Circuit| {
+        set_input(c, |views| {
+            views[0].axes[0].segments[0].count = 3;
+            let mut second = views[0].clone();
+            (second.offset, second.scale) = (3, Monomial::fold(3));
+            views.push(second);
+        });
+    };
+    assert_eq!(dense_range(halves), "0..=148");
+    let overlapping = |c: &mut Circuit| {
+        halves(c);
+        set_input(c, |views| views[1].scale = Monomial::fold(2));
+    };
+    assert_eq!(dense_range(overlapping), "0..=180");
+    let none = |c: &mut Circuit| match &mut c.claims[0].relation {
+        Relation::Matrix { ones, .. } => ones.clear(),
+        _ => panic!("the first claim is the matrix's"),
+    };
+    assert_eq!(dense_range(none), "-48..=48");
+    let doubled = |c: &mut Circuit| match &mut c.claims[0].relation {
+        Relation::Matrix { ones, .. } => ones.push(ones[0].clone()),
+        _ => panic!("the first claim is the matrix's"),
+    };
+    assert_eq!(dense_range(doubled), "-48..=248");
+    // A one that meets an input's weight, and no bias.
+    assert_eq!(dense_range(|c| set_ones(c, |one| one.column = 0)), "-47..=49");
+    // Ones at positions that the output lacks, and at fewer or more than one of its own.
+    assert_eq!(dense_range(|c| set_ones(c, |one| one.scale = Monomial::role(ROW, 1))), "-48..=148");
+    let repeated = |c: &mut Circuit| set_ones(c, |one| one.axes = vec![position(3, Monomial::one())]);
+    assert_eq!(dense_range(repeated), "-48..=348");
+    let wider = |c: &mut Circuit| set_ones(c, |one| one.axes = vec![position(3, Monomial::role(ROW, 1))]);
+    assert_eq!(dense_range(wider), "0..=148");
+}
+
+#[test]
+fn exponents_that_work_like_digits_are_apart() {
+    let fold = |step, ratio| move |count| Axis::dense(count, step, Monomial::fold(ratio));
+    let axes = |axes: Vec<Axis>| dense_range(|c| set_input(c, |views| views[0].axes.clone_from(&axes)));
+    // Entries 3 i + j, in either order of the axes.
+    assert_eq!(axes(vec![fold(3, 3)(2), fold(1, 1)(3)]), "0..=148");
+    assert_eq!(axes(vec![fold(1, 1)(3), fold(3, 3)(2)]), "0..=148");
+    // Entries 2 i + j: two is met twice, so the bound takes all six cells for each of five entries.
+    assert_eq!(axes(vec![fold(3, 2)(2), fold(1, 1)(3)]), "-140..=340");
+    // Segments for kernel offsets, as in a convolution.
+    let segment = |start, exponent| Segment {
+        start,
+        count: 1,
+        step: 1,
+        ratio: Monomial::role(ROW, 1),
+        scale: Monomial::fold(exponent),
+    };
+    let rows = |second| Axis { segments: vec![segment(0, 0), segment(3, second)] };
+    assert_eq!(axes(vec![rows(3), fold(1, 1)(3)]), "0..=148");
+    assert_eq!(axes(vec![rows(2), fold(1, 1)(3)]), "-140..=340");
 }
