@@ -193,6 +193,14 @@ mod tests {
     }
 
     #[test]
+    fn one_column_and_several_positions() {
+        let weights = WeightMatrix { rows: 2, columns: 1, values: vec![3, -1] };
+        assert_eq!(linear(&[1, 2, 5], &weights, &[10, 1], &[0, 4]), [30, 3, 60, 2, 150, -1]);
+        let none = WeightMatrix { rows: 2, columns: 0, values: vec![] };
+        assert_eq!(linear(&[], &none, &[1, 1], &[0, 0]), [0i128; 0]);
+    }
+
+    #[test]
     fn inputs_of_the_wrong_length_or_outside_the_interval_are_refused() {
         let expected = RunError::InputLength { expected_shape: vec![2, 2], expected: 4, found: 3 };
         assert_eq!(graph().run(&[0, 0, 0]), Err(expected));

@@ -6,6 +6,7 @@ use zkloom_model::data::{DataError, Dataset};
 use zkloom_model::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatValue, ValueId};
 use zkloom_model::input::InputError;
 use zkloom_model::interval::{IntervalError, channel_intervals, check_intervals, hull};
+use zkloom_model::quantise::weights::NOISE_LIMIT;
 use zkloom_model::quantise::{QuantisationOptions, QuantiseError, Quantised, quantise};
 use zkloom_model::{Activation, IntegerGraph, IntegerOp, Interval, TensorId};
 
@@ -87,6 +88,33 @@ fn random_networks_keep_their_outputs() {
         println!("{sizes:?}: shift {}, {relative:?} of the largest output\n{report}", report.shift);
         assert!(relative.0 < 0.08 && relative.1 < 0.02, "{sizes:?}: {relative:?}");
         assert!(report.agreement > 0.9, "{sizes:?}: {}", report.agreement);
+    }
+}
+
+#[test]
+fn the_shift_is_the_smallest_at_which_weight_rounding_is_quiet() {
+    let mut generator = ChaCha8Rng::seed_from_u64(8);
+    for (width, least) in [(16, 8), (1500, 9)] {
+        let network = network(&[width, 32], &mut generator);
+        let data = samples(64, width, 0.0..1.0, &mut generator);
+        let chosen = default(&network, &data).graph.shift;
+        assert!(chosen >= least && (width > 16 || chosen == 8), "{width}: {chosen}");
+        // What the rule predicts is what happens: the error, in steps of the output, against its limit.
+        let steps = |shift| {
+            let options = QuantisationOptions { shift: Some(shift), ..Default::default() };
+            let quantised = quantise(&network, &data, &options).expect("quantise");
+            let output = quantised.graph.tensor(quantised.graph.output);
+            let step = output.scale * f64::from(1u32 << shift);
+            quantised.report.layers[0].mean_error / step
+        };
+        println!(
+            "{width}: shift {chosen}, {} steps, {} at a smaller shift",
+            steps(chosen),
+            steps(chosen - 1)
+        );
+        assert!(steps(chosen) < NOISE_LIMIT, "{}", steps(chosen));
+        // The mean magnitude of a normal error is 0.8 of its root mean square.
+        assert!(chosen == 8 || steps(chosen - 1) > 0.7 * NOISE_LIMIT, "{}", steps(chosen - 1));
     }
 }
 
