@@ -90,7 +90,7 @@ pub trait Backend: Send + Sync + Sized {
     /// Integers as field elements, on the device.
     fn widen(&self, values: &Self::Integers) -> Result<Self::Scalars>;
 
-    /// A copy of `len` entries from `start`; positions past the end are zero.
+    /// A copy of `len` entries from `start`, which may lie past the end; positions past the end are zero.
     fn slice(&self, values: &Self::Scalars, start: usize, len: usize) -> Result<Self::Scalars>;
 
     // ---- group --------------------------------------------------------------------------------------------------
@@ -108,7 +108,8 @@ pub trait Backend: Send + Sync + Sized {
     fn ntt(&self, values: &mut Self::Scalars, direction: Direction) -> Result<()>;
 
     /// Values of a polynomial, given by its coefficients (of any number), on the coset `shift * H`, `|H| = 2^log_size`.
-    /// Coefficients past `2^log_size` are folded back with `X^n = shift^n`.
+    /// Coefficients past `2^log_size` are folded back with `X^n = shift^n`. A shift of zero, or a size that the field has no
+    /// subgroup for, is [`BackendError::Argument`].
     fn coset_ntt(&self, coefficients: &Self::Scalars, log_size: u32, shift: Fr) -> Result<Self::Scalars>;
 
     /// Inverse of [`Backend::coset_ntt`] at equal length, in place.
@@ -116,7 +117,8 @@ pub trait Backend: Send + Sync + Sized {
 
     // ---- rows ---------------------------------------------------------------------------------------------------
 
-    /// Runs a gate program on every row; all inputs have the same length, rotations are cyclic.
+    /// Runs a gate program on every row; there is at least one input, all have the same length, rotations are cyclic. A
+    /// program that reads what does not exist, or has no output, is [`BackendError::Argument`].
     fn run(&self, program: &Program, inputs: &[&Self::Scalars], constants: &[Fr]) -> Result<Self::Scalars>;
 
     /// Inverts every entry; zero stays zero.
@@ -131,7 +133,7 @@ pub trait Backend: Send + Sync + Sized {
 
     // ---- polynomials --------------------------------------------------------------------------------------------
 
-    /// `sum_k factor_k * vector_k`, as long as the longest, shorter ones padded with zeros.
+    /// `sum_k factor_k * vector_k`, as long as the longest, shorter ones padded with zeros; empty without terms.
     fn combine(&self, terms: &[(Fr, &Self::Scalars)]) -> Result<Self::Scalars>;
 
     /// `target[offset + i] += factor * source[i]`.
@@ -143,7 +145,7 @@ pub trait Backend: Send + Sync + Sized {
         source: &Self::Scalars,
     ) -> Result<()>;
 
-    /// Values at `point` of the polynomials with these coefficients.
+    /// Values at `point` of the polynomials with these coefficients; zero for one without coefficients.
     fn evaluate(&self, polynomials: &[&Self::Scalars], point: Fr) -> Result<Vec<Fr>>;
 
     /// Quotient by `X - root`, one entry shorter; the remainder is dropped. The quotient of a constant is empty.

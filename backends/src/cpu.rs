@@ -4,12 +4,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ff::Zero;
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use zkloom_kernels::cpu::msm::Bases;
 use zkloom_kernels::cpu::ntt::{self, Twiddles};
 use zkloom_kernels::cpu::{boxes, integers, interpreter, msm, polynomial, scan};
 use zkloom_kernels::program::Program;
-use zkloom_kernels::shape::{self, MAX_LOG_SIZE};
+use zkloom_kernels::shape::{self, MAX_LOG_SIZE, ShapeError};
 
 use crate::backend::{Backend, Capabilities, DeviceVector, Direction, GeometricBox, Result};
 use crate::error::BackendError;
@@ -187,6 +188,24 @@ impl CpuBackend {
     }
 }
 
+/// Longest bases over which several sums are made side by side; longer ones fill all threads by themselves, and their
+/// scratch space is better had once.
+const SIDE_BY_SIDE: usize = 1 << 16;
+
+/// The sum for each vector.
+fn side_by_side<T: Sync>(
+    vectors: &[&T],
+    bases: usize,
+    sum: impl Fn(&T) -> core::result::Result<G1Projective, ShapeError> + Sync + Send,
+) -> Result<Vec<G1Projective>> {
+    let sums: core::result::Result<Vec<_>, _> = if bases <= SIDE_BY_SIDE {
+        vectors.par_iter().map(|vector| sum(vector)).collect()
+    } else {
+        vectors.iter().map(|vector| sum(vector)).collect()
+    };
+    Ok(sums?)
+}
+
 impl Backend for CpuBackend {
     type Scalars = CpuScalars;
     type Integers = CpuIntegers;
@@ -278,22 +297,13 @@ impl Backend for CpuBackend {
 
     fn msm(&self, bases: &CpuBases, scalars: &[&CpuScalars]) -> Result<Vec<G1Projective>> {
         scalars.iter().try_for_each(|vector| shape::at_most("msm", vector.len(), bases.len()))?;
-        self.on_pool(|| {
-            Ok(scalars
-                .iter()
-                .map(|vector| msm::msm(&bases.0, &vector.0))
-                .collect::<core::result::Result<_, _>>()?)
-        })
+        self.on_pool(|| side_by_side(scalars, bases.len(), |vector| msm::msm(&bases.0, &vector.0)))
     }
 
     fn msm_integers(&self, bases: &CpuBases, scalars: &[&CpuIntegers]) -> Result<Vec<G1Projective>> {
         scalars.iter().try_for_each(|vector| shape::at_most("msm_integers", vector.len(), bases.len()))?;
-        self.on_pool(|| {
-            let sums = scalars.iter().map(|vector| {
-                with_integers!(vector, values => msm::msm_integers(&bases.0, values, vector.magnitude))
-            });
-            Ok(sums.collect::<core::result::Result<_, _>>()?)
-        })
+        let one = |vector: &CpuIntegers| with_integers!(vector, values => msm::msm_integers(&bases.0, values, vector.magnitude));
+        self.on_pool(|| side_by_side(scalars, bases.len(), one))
     }
 
     fn ntt(&self, values: &mut CpuScalars, direction: Direction) -> Result<()> {

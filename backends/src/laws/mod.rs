@@ -46,7 +46,7 @@ impl Options {
     /// The default lengths and larger ones at which devices change to their parallel methods.
     pub fn thorough() -> Self {
         let mut options = Self::default();
-        options.sizes.extend([1 << 10, 1500, 1 << 13, 10_001]);
+        options.sizes.extend([1 << 10, 1 << 13, 10_001]);
         options
     }
 }

@@ -54,9 +54,8 @@ impl Sampler {
 
     /// Integers worth trying, of all widths and at both ends.
     pub(super) fn integers(&mut self, len: usize) -> Vec<(&'static str, Vec<i64>)> {
-        let mut bits = |bits: u32| (0..len).map(|_| (self.word() as i64) >> (64 - bits)).collect();
-        let (sign, byte, short, wide, long): (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>) =
-            (bits(1), bits(8), bits(16), bits(25), bits(64));
+        let [sign, byte, short, wide, long] = [1, 8, 16, 25, 64]
+            .map(|bits: u32| (0..len).map(|_| (self.word() as i64) >> (64 - bits)).collect::<Vec<i64>>());
         let ends = [i64::MIN, i64::MAX, 0, -1, 1, i64::from(i32::MIN), 127, -128];
         let ends = (0..len).map(|index| ends[index % ends.len()]).collect();
         let sparse = (0..len).map(|index| if index % 7 == 3 { byte[index] } else { 0 }).collect();

@@ -1,15 +1,17 @@
-//! Laws of transforms. Small ones are compared with direct evaluation everywhere, large ones at some points.
+//! Laws of transforms. Short ones are compared with direct evaluation entry by entry, long ones by a weighted sum of all
+//! values, which the coefficients determine in another way.
 
 use ark_bn254::Fr;
 use ark_ff::{Field, One, Zero};
 use zkloom_kernels::cpu::ntt::generator;
 use zkloom_kernels::shape::MAX_LOG_SIZE;
 
+use super::sample::Sampler;
 use super::{Ground, Outcome, done, refuses_argument, refuses_length, same};
 use crate::backend::{Backend, Direction};
 
-/// Largest number of points that are all compared.
-const EVERY_POINT: usize = 256;
+/// Largest number of values that are compared one by one.
+const EVERY_POINT: usize = 64;
 
 fn horner(coefficients: &[Fr], point: Fr) -> Fr {
     coefficients.iter().rev().fold(Fr::zero(), |value, coefficient| value * point + coefficient)
@@ -19,15 +21,35 @@ fn horner(coefficients: &[Fr], point: Fr) -> Fr {
 fn values_of(values: &[Fr], coefficients: &[Fr], shift: Fr, input: &str) -> Outcome {
     let size = values.len();
     let root = generator(size.ilog2());
-    let stride = size.div_ceil(EVERY_POINT);
-    // An odd stride visits even and odd rows.
-    for row in (0..size).step_by(if stride == 1 { 1 } else { stride | 1 }) {
+    if size > EVERY_POINT {
+        return weighted_sum(values, coefficients, shift, input);
+    }
+    for (row, value) in values.iter().enumerate() {
         let expected = horner(coefficients, shift * root.pow([row as u64]));
-        if values[row] != expected {
-            return Err(format!("{input}: value {row} is {} instead of {expected}", values[row]));
+        if *value != expected {
+            return Err(format!("{input}: value {row} is {value} instead of {expected}"));
         }
     }
     Ok(())
+}
+
+/// With `w` of order `n`: `sum_i f(s w^i) r^i = sum_j c_j s^j (1 + w^j r + ... + (w^j r)^(n-1))`, each bracket being
+/// `(r^n - 1) / (w^j r - 1)`. A random `r` makes every wrong value visible.
+fn weighted_sum(values: &[Fr], coefficients: &[Fr], shift: Fr, input: &str) -> Outcome {
+    let weight = Sampler::new(values.len() as u64).element();
+    let root = generator(values.len().ilog2());
+    let powers =
+        |ratio: Fr, first: Fr| core::iter::successors(Some(first), move |power| Some(*power * ratio));
+    let brackets = powers(root, weight).take(coefficients.len()).map(|power| power - Fr::one());
+    let mut brackets: Vec<Fr> = brackets.collect();
+    ark_ff::batch_inversion(&mut brackets);
+    let factor = weight.pow([values.len() as u64]) - Fr::one();
+    let terms = coefficients.iter().zip(powers(shift, factor)).zip(&brackets);
+    let expected: Fr = terms.map(|((coefficient, power), bracket)| power * coefficient * bracket).sum();
+    if horner(values, weight) == expected {
+        return Ok(());
+    }
+    Err(format!("{input}: not all values are right (their sum weighted with powers of {weight} is not)"))
 }
 
 pub(super) fn ntt<B: Backend>(ground: &Ground<'_, B>) -> Outcome {

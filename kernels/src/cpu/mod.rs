@@ -1,4 +1,8 @@
 //! Kernels for the CPU: portable Rust over `ark-ff`, parallel in the ambient rayon pool.
+//!
+//! The work is concentrated in few loops, which is where a vector tier comes in: `msm::point::Adder::add` (a batch of affine
+//! additions), the transform's butterflies, and the interpreter's steps. Everything around them is order and bookkeeping and
+//! serves every tier.
 
 pub mod boxes;
 pub mod integers;

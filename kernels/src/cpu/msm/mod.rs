@@ -1,9 +1,9 @@
 //! Multi-scalar multiplication over BN254's first group.
 //!
-//! Scalars are cut into signed digits of a window's width ([`digits`]). For each window the points are sorted by digit
-//! ([`sort`]); the points of a digit, its bucket, are summed pairwise in affine coordinates, many additions at a time with one
-//! inversion between them ([`tree`]); and the buckets are summed with their digits as factors ([`reduce`]). Field elements
-//! and small integers differ in the number of windows only. A handful of points takes a simpler way ([`few`]).
+//! Scalars are cut into signed digits of a window's width (`digits`). For each window the points are sorted by digit
+//! (`sort`); the points of a digit, its bucket, are summed pairwise in affine coordinates, many additions at a time with one
+//! inversion between them (`tree`); and the buckets are summed with their digits as factors (`reduce`). Field elements
+//! and small integers differ in the number of windows only. A handful of points takes a simpler way (`few`).
 
 mod digits;
 mod few;

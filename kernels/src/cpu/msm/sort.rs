@@ -8,8 +8,11 @@ use super::digits::Digits;
 use super::point::Point;
 use super::tree;
 
-/// Entries of a block, which one task sums: a megabyte of points.
-const BLOCK: usize = 1 << 14;
+/// Entries of a block, which one task sums, at most: a megabyte of points.
+const LARGEST_BLOCK: usize = 1 << 14;
+
+/// Entries of a block at least, so that its inversions are well shared.
+const SMALLEST_BLOCK: usize = 1 << 11;
 
 /// Points that are sorted by one task at least.
 const SORTED: usize = 1 << 12;
@@ -70,10 +73,12 @@ impl Buckets {
     /// Cuts the entries into blocks, between buckets where possible.
     fn blocks(&self) -> Vec<Block> {
         let end = self.starts.last().copied().unwrap_or(0);
+        let share = end.div_ceil(2 * rayon::current_num_threads());
+        let length = share.clamp(SMALLEST_BLOCK, LARGEST_BLOCK);
         let mut blocks = Vec::new();
         let (mut start, mut bucket) = (0, 0);
         while start < end {
-            let limit = end.min(start + BLOCK);
+            let limit = end.min(start + length);
             // The bucket that the limit falls into, or ends before.
             let last = self.starts.partition_point(|&first| first <= limit).saturating_sub(1);
             let stop = if self.starts[last] > start { self.starts[last] } else { limit };
