@@ -1,6 +1,6 @@
 //! Layers and gadgets: lowers an integer network to a PLONKish circuit and fills its witness.
 //!
-//! [`compile`] turns a [`zkloom_model::integer_graph::IntegerGraph`] into a [`Compiled`]: the circuit that prover and verifier
+//! [`compile()`] turns a [`zkloom_model::integer_graph::IntegerGraph`] into a [`Compiled`]: the circuit that prover and verifier
 //! share, the values of its fixed columns, and the [`Layout`] that says which tensor lies where. [`Compiled::witness`] fills
 //! the trace for one input. Nothing here knows a backend, a transcript or a proof.
 //!
