@@ -196,10 +196,17 @@ pub fn candidates(demand: &Demand, limits: &Limits) -> Vec<Shape> {
     shapes
 }
 
-/// The shape of least work that holds the network; `None` if the limits are too narrow.
+/// Shapes whose work is within this factor of the least count as equally fast.
+pub const EQUALLY_FAST: f64 = 1.1;
+
+/// Of the shapes that hold the network and are about as fast as the fastest, the one with the smallest proof; `None` if the
+/// limits are too narrow.
 pub fn choose(demand: &Demand, limits: &Limits, constants: &CostConstants) -> Option<Shape> {
     let work = |shape: &Shape| shape.work(constants);
-    candidates(demand, limits).into_iter().min_by(|a, b| work(a).total_cmp(&work(b)))
+    let shapes = candidates(demand, limits);
+    let least = shapes.iter().map(work).reduce(f64::min)?;
+    let fast = shapes.into_iter().filter(|shape| work(shape) <= EQUALLY_FAST * least);
+    fast.min_by(|a, b| a.proof_bytes().cmp(&b.proof_bytes()).then(work(a).total_cmp(&work(b))))
 }
 
 /// The shape of a compiled circuit, counted from the circuit itself.
@@ -237,17 +244,18 @@ mod tests {
     }
 
     #[test]
-    fn every_choice_fits_and_none_is_cheaper() {
+    fn every_choice_fits_and_none_is_much_faster_or_as_fast_and_smaller() {
         for activations in [10, 300, 5_000, 200_000] {
             for table_rows in [300, 3_000, 70_000] {
                 let demand = demand(activations, table_rows);
                 let chosen = choose(&demand, &FREE, &CostConstants::CPU).unwrap();
                 assert!(needed_rows(&demand, chosen.lanes) <= usable(chosen.log_rows));
                 assert!(table_rows <= u64::from(chosen.table_sets) * usable(chosen.log_rows));
-                let work = chosen.work(&CostConstants::CPU);
-                assert!(
-                    candidates(&demand, &FREE).iter().all(|shape| shape.work(&CostConstants::CPU) >= work)
-                );
+                let work = |shape: &Shape| shape.work(&CostConstants::CPU);
+                for other in candidates(&demand, &FREE) {
+                    assert!(work(&chosen) <= EQUALLY_FAST * work(&other));
+                    assert!(work(&other) > work(&chosen) || other.proof_bytes() >= chosen.proof_bytes());
+                }
             }
         }
     }

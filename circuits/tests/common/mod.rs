@@ -13,6 +13,7 @@ use zkloom_model::rounding::requantise;
 use zkloom_plonkish::mock::{Failure, MockChecker};
 use zkloom_plonkish::origin::check_origins;
 use zkloom_plonkish::{Decode, Encode, Witness};
+use zkloom_verifier::Proof;
 
 /// A deterministic sequence of integers.
 pub struct Sequence(u64);
@@ -247,6 +248,7 @@ pub fn check_layer(graph: &IntegerGraph, options: &CompileOptions, inputs: &[Vec
     for (matrix, values) in compiled.circuit.matrices.iter().zip(&matrices) {
         assert_eq!((matrix.rows as usize, matrix.columns), (values.rows(), values.width));
     }
+    assert_eq!(compiled.report().proof_bytes, Proof::encoded_length(&compiled.circuit) as u64);
     let checked = Checked { compiled, graph: graph.clone() };
     for input in inputs {
         let witness = checked.compiled.witness(graph, input).unwrap();
