@@ -122,6 +122,10 @@ pub(crate) struct Scene<'s, 'a, B: Backend> {
 /// Where a prover could deviate from the protocol. Real provers are [`Honest`]; the forgeries in this crate's tests are
 /// the other implementations.
 pub(crate) trait Conduct<B: Backend> {
+    /// Whether the statement fits the circuit.
+    fn statement(&mut self, checked: Result<(), VerifyError>) -> Result<(), VerifyError> {
+        checked
+    }
     /// Before lookups are counted.
     fn trace(&mut self, _draft: &mut Draft) {}
     /// The counted multiplicities, or the reason why a lookup fails.
@@ -134,6 +138,8 @@ pub(crate) trait Conduct<B: Backend> {
     fn coefficient_form(&mut self, _column: usize, _cells: &mut std::collections::BTreeMap<usize, Fr>) {}
     /// Before the folds are committed.
     fn folds(&mut self, _scene: &Scene<'_, '_, B>, _folds: &mut [B::Scalars]) {}
+    /// Before a helper is committed; rows of `values`.
+    fn helper(&mut self, _scene: &Scene<'_, '_, B>, _index: usize, _values: &mut B::Scalars) {}
     /// Before h is committed.
     fn link(&mut self, _scene: &Scene<'_, '_, B>, _values: &mut B::Scalars) {}
     /// Before S is committed.
@@ -219,7 +225,7 @@ impl<B: Backend> Prover<'_, B> {
         let (key, circuit) = (self.key.verifying(), self.circuit());
         let mut polynomials = Polynomials::<B::Scalars>::new();
         let statement = self.statement(input, &mut polynomials)?;
-        statement.check(circuit).map_err(ProveError::SelfCheck)?;
+        conduct.statement(statement.check(circuit)).map_err(ProveError::SelfCheck)?;
         statement.absorb(key, transcript);
 
         clock.enter(Stage::Trace);

@@ -76,7 +76,7 @@ impl<B: Backend> Prover<'_, B> {
         if self.circuit().lookups.is_empty() {
             return Ok(FoldMessage { folds: fold_points, helpers: Vec::new(), running_sum: None });
         }
-        let (helpers, values) = self.helpers(challenges, trace, random, polynomials)?;
+        let (helpers, values) = self.helpers(challenges, trace, (random, polynomials), conduct)?;
         let running_sum = self.running_sum(challenges, (trace, &values), random, polynomials)?;
         Ok(FoldMessage { folds: fold_points, helpers, running_sum: Some(running_sum) })
     }
@@ -128,8 +128,8 @@ impl<B: Backend> Prover<'_, B> {
         &self,
         challenges: &TraceChallenges,
         trace: &Trace<B::Scalars>,
-        random: &mut Blinding,
-        polynomials: &mut Polynomials<B::Scalars>,
+        (random, polynomials): (&mut Blinding, &mut Polynomials<B::Scalars>),
+        conduct: &mut impl Conduct<B>,
     ) -> Result<(Vec<G1Affine>, Vec<B::Scalars>), ProveError> {
         let rows = self.circuit().rows();
         let (mut points, mut values) = (Vec::new(), Vec::new());
@@ -138,7 +138,8 @@ impl<B: Backend> Prover<'_, B> {
             _ => Default::default(),
         };
         for (index, fractions) in helper_parts(self.circuit(), challenges.lookup).iter().enumerate() {
-            let helper = self.sum_fractions(fractions, trace)?;
+            let mut helper = self.sum_fractions(fractions, trace)?;
+            conduct.helper(&Scene { prover: self, polynomials }, index, &mut helper);
             let (blind, hiding) = (random.scalar(), random.scalar());
             let [point] = self.commit_rows(&[(&helper, hiding)])?[..] else { continue };
             points.push((vanishing(blind) + point).into_affine());

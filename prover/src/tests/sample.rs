@@ -391,8 +391,14 @@ fn circuit(shape: &Shape, places: &BTreeMap<&'static str, Place>, runs: Vec<Cell
 
 impl Sample {
     pub(crate) fn new(shape: &Shape) -> Self {
+        Self::with(shape, |_| {})
+    }
+
+    /// A sample whose circuit differs.
+    pub(crate) fn with(shape: &Shape, change: impl FnOnce(&mut Circuit)) -> Self {
         let (places, runs) = places(shape);
-        let circuit = circuit(shape, &places, runs);
+        let mut circuit = circuit(shape, &places, runs);
+        change(&mut circuit);
         let fixed = fixed_values(&places);
         let mut weights = Vec::new();
         for (index, matrix) in circuit.matrices.iter().enumerate() {
