@@ -225,7 +225,7 @@ macro_rules! codec_struct {
             }
         }
         impl $crate::codec::Decode for $type {
-            fn decode(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
+            fn decode(reader: &mut $crate::codec::Reader<'_>) -> ::core::result::Result<Self, $crate::codec::DecodeError> {
                 Ok(Self { $( $field: $crate::codec::Decode::decode(reader)? ),* })
             }
         }
@@ -248,7 +248,7 @@ macro_rules! codec_enum {
             }
         }
         impl $crate::codec::Decode for $type {
-            fn decode(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
+            fn decode(reader: &mut $crate::codec::Reader<'_>) -> ::core::result::Result<Self, $crate::codec::DecodeError> {
                 match <u8 as $crate::codec::Decode>::decode(reader)? {
                     $( $code => Ok(Self::$variant { $( $field: $crate::codec::Decode::decode(reader)? ),* }), )*
                     _ => Err(reader.invalid(concat!("unknown variant of ", stringify!($type)))),

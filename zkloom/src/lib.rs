@@ -1,1 +1,58 @@
 //! Zero-knowledge proofs of neural network inference: compile, set up, prove, verify.
+//!
+//! Each stage is a type that the one before makes: [`Imported`] → [`Quantised`] → [`Compiled`] → [`Keyed`] → [`Proved`];
+//! whoever only checks proofs needs a [`Verifier`] and a [`ProofFile`]. Every stage that outlives a process is an artifact on
+//! disk with a digest, and artifacts that do not belong together are refused by name.
+//!
+//! ```
+//! use zkloom::{CompileOptions, Dataset, Imported, ProveOptions, QuantisationOptions, SetupOptions, Srs};
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
+//! # let model = format!("{fixtures}/digits-mlp.onnx");
+//! # let digits = format!("{fixtures}/digits-calibration.npz");
+//! let calibration = Dataset::load(&digits)?;
+//! let quantised = Imported::from_file(&model)?.quantise(&calibration, &QuantisationOptions::default())?;
+//! let compiled = quantised.compile(&CompileOptions::default())?;
+//!
+//! // For development only: whoever makes such an SRS can forge proofs. Import a ceremony's for anything real.
+//! let srs = Srs::development(compiled.srs_log_size())?;
+//! let keyed = compiled.setup(&srs, &SetupOptions::default())?;
+//!
+//! let samples = calibration.samples(&keyed.input_shape())?;
+//! let digit = samples.get(0).ok_or("no sample")?;
+//! let proved = keyed.prove(digit, &ProveOptions::default(), &mut |_| {})?;
+//!
+//! let outputs = keyed.verifier().verify(proved.file(), &srs.pin())?;
+//! println!("the proof binds {outputs:?}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod artifact;
+pub mod devices;
+pub mod error;
+pub mod files;
+pub mod inspect;
+pub mod openings;
+pub mod plan;
+pub mod proof_file;
+pub mod session;
+pub mod srs;
+pub mod store;
+pub mod verifier;
+
+pub use artifact::{Artifact, Kind};
+pub use error::{Error, Result};
+pub use openings::Openings;
+pub use plan::Estimate;
+pub use proof_file::ProofFile;
+pub use session::{Compiled, Imported, Keyed, ProveOptions, Proved, Quantised, SetupOptions};
+pub use srs::Srs;
+pub use verifier::{BoundTensor, Verifier};
+
+pub use zkloom_circuits::{CompileOptions, CompileReport, Visibility, WeightVisibility};
+pub use zkloom_model::data::Dataset;
+pub use zkloom_model::quantise::QuantisationOptions;
+pub use zkloom_model::report::QuantisationReport;
+pub use zkloom_prover::{Stage, Timing};
+pub use zkloom_verifier::{HashKind, SrsKind, SrsPin};

@@ -4,7 +4,7 @@ use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field, One};
 use zkloom_backends::program::{Operand, Operation, Program};
 use zkloom_backends::{Backend, DeviceVector, Direction};
-use zkloom_plonkish::FoldKind;
+use zkloom_plonkish::{FoldKind, Relation};
 use zkloom_verifier::VerifyError;
 use zkloom_verifier::linear::{LinearForm, powers};
 use zkloom_verifier::polynomial::PolynomialId;
@@ -146,17 +146,16 @@ impl<B: Backend> Prover<'_, B> {
             let (offsets, length, _) = circuit.fold_segments();
             let mut contraction = self.backend.zeros(length as usize)?;
             for (claim, offset) in circuit.claims.iter().zip(offsets) {
-                if let (zkloom_plonkish::Relation::Matrix { matrix, .. }, Some(offset)) =
-                    (&claim.relation, offset)
+                if let Relation::Matrix { matrix, .. } = &claim.relation
+                    && let Some(rows) = polynomials.get(&PolynomialId::Contraction(*matrix as usize))
+                    && let Some(offset) = offset
                 {
-                    if let Some(rows) = polynomials.get(&PolynomialId::Contraction(*matrix as usize)) {
-                        self.backend.add_scaled(
-                            &mut contraction,
-                            offset as usize,
-                            Fr::one(),
-                            &rows.coefficients,
-                        )?;
-                    }
+                    self.backend.add_scaled(
+                        &mut contraction,
+                        offset as usize,
+                        Fr::one(),
+                        &rows.coefficients,
+                    )?;
                 }
             }
             products.push((contraction, input));

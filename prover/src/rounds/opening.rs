@@ -14,6 +14,9 @@ use crate::error::ProveError;
 use crate::prove::{Conduct, Scene};
 use crate::randomness::Blinding;
 
+/// Items with their powers of nu.
+type Members<'i> = Vec<(Fr, &'i Item)>;
+
 /// Items that are opened at the same points, combined with their powers of nu.
 struct Group<S> {
     points: Vec<Fr>,
@@ -88,7 +91,7 @@ impl<B: Backend> Prover<'_, B> {
         nu: OpeningChallenge,
         polynomials: &Polynomials<B::Scalars>,
     ) -> Result<Vec<Group<B::Scalars>>, ProveError> {
-        let mut sets: Vec<(Vec<Fr>, Vec<(Fr, &Item)>)> = Vec::new();
+        let mut sets: Vec<(Vec<Fr>, Members<'_>)> = Vec::new();
         let mut power = Fr::one();
         for item in items {
             let points: Vec<Fr> = item.openings.iter().map(|(point, _)| *point).collect();

@@ -99,6 +99,29 @@ impl Srs {
         Ok(true)
     }
 
+    /// Takes Lagrange points from a cache. They are trusted to be right; a prover that uses wrong ones makes proofs that
+    /// fail its own check.
+    pub fn set_lagrange(&mut self, log_rows: u32, points: Vec<G1Affine>) -> Result<(), SrsError> {
+        self.check_length(points.len() as u64)?;
+        if points.len() != 1 << log_rows {
+            return Err(SrsError::Format(format!(
+                "{} Lagrange points for {} rows",
+                points.len(),
+                1_u64 << log_rows
+            )));
+        }
+        self.lagrange.insert(log_rows, points);
+        Ok(())
+    }
+
+    /// The part that a circuit needs: so many powers, and the Lagrange points of one size.
+    pub fn part(&self, length: u64, log_rows: u32) -> Result<Self, SrsError> {
+        self.check_length(length)?;
+        let powers = self.powers.iter().take(length as usize).copied().collect();
+        let lagrange = self.lagrange.get_key_value(&log_rows).map(|(size, points)| (*size, points.clone()));
+        Ok(Self { pin: self.pin.clone(), powers, lagrange: lagrange.into_iter().collect() })
+    }
+
     pub(crate) fn insert_lagrange(&mut self, log_rows: u32, points: Vec<G1Affine>) {
         self.lagrange.insert(log_rows, points);
     }

@@ -1,0 +1,79 @@
+//! Writing files whole or not at all.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Writes a file under a temporary name beside it, flushes it to disk and renames it. If anything fails, what stood there
+/// before stands there still, and nothing half-written is left. A private file is readable by its owner only.
+pub fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name =
+        path.file_name().ok_or_else(|| Error::Option(format!("{} is no file name", path.display())))?;
+    if path.is_dir() {
+        return Err(Error::Option(format!("{} is a folder, a file name is needed", path.display())));
+    }
+    let temporary = folder.join(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
+    let result = write_and_rename(&temporary, path, bytes, private);
+    if result.is_err() {
+        // The first error is the one to report; a leftover is removed where that is possible.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8], private: bool) -> Result<()> {
+    let mut file = create(temporary, private).map_err(Error::io(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io(path))?;
+    drop(file);
+    std::fs::rename(temporary, path).map_err(Error::io(path))
+}
+
+fn create(path: &Path, private: bool) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    if private {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    options.open(path)
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(Error::io(path))
+}
+
+/// Makes a folder with its parents.
+pub fn make_folder(path: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(path).map_err(Error::io(path))?;
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_leftover() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write_atomic(&path, b"old", false).unwrap();
+        // The temporary name is taken by a folder, so that creating it fails.
+        let temporary = folder.path().join(format!(".a.{}.part", std::process::id()));
+        std::fs::create_dir(&temporary).unwrap();
+        assert!(matches!(write_atomic(&path, b"new", false), Err(Error::Io { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        std::fs::remove_dir(&temporary).unwrap();
+        write_atomic(&path, b"new", true).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write_atomic(folder.path(), b"", false).is_err());
+        assert!(matches!(write_atomic(Path::new("/nonexistent/x"), b"", false), Err(Error::Io { .. })));
+    }
+}

@@ -1,0 +1,46 @@
+//! Openings of committed tensors. A commitment links two proofs only if both use the same hiding scalar, so it can be kept in
+//! a file and given to the next proof. The file is secret: it opens the commitment.
+
+use std::path::Path;
+
+use zkloom_plonkish::{Fr, codec_struct};
+
+use crate::artifact::{Artifact, Kind};
+use crate::error::Result;
+
+/// The hiding scalar of one committed tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// Identifier of the tensor in the statement.
+    pub identifier: u32,
+    /// Its scalar.
+    pub hiding: Fr,
+}
+codec_struct!(Opening { identifier, hiding });
+
+/// Hiding scalars of the committed tensors of a proof.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Openings {
+    /// One for each committed tensor.
+    pub entries: Vec<Opening>,
+}
+codec_struct!(Openings { entries });
+
+impl Openings {
+    /// The scalar of a tensor, if it is known.
+    pub fn hiding(&self, identifier: u32) -> Option<Fr> {
+        self.entries.iter().find(|entry| entry.identifier == identifier).map(|entry| entry.hiding)
+    }
+
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let place = path.display().to_string();
+        Artifact::load(path)?.expect(&place, Kind::Openings)?.decode(&place)
+    }
+
+    /// Writes a file that only its owner can read.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        use zkloom_plonkish::Encode;
+        Artifact::new(Kind::Openings, Vec::new(), self.to_vec()).save(path)
+    }
+}

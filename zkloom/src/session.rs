@@ -1,0 +1,478 @@
+//! The stages, each a type: imported, quantised, compiled, keyed, proved.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use zkloom_backends::{Backend, with_backend};
+use zkloom_circuits::compile::{INPUT_IDENTIFIER, OUTPUT_IDENTIFIER};
+use zkloom_circuits::{CompileOptions, CompileReport};
+use zkloom_model::data::Dataset;
+use zkloom_model::float_graph::FloatGraph;
+use zkloom_model::integer_graph::{IntegerGraph, IntegerTensor};
+use zkloom_model::quantise::{QuantisationOptions, quantise};
+use zkloom_model::report::QuantisationReport;
+use zkloom_plonkish::mock::MockChecker;
+use zkloom_plonkish::{Decode, DecodeError, Encode, Reader, Writer};
+use zkloom_prover::prove::fresh_hiding;
+use zkloom_prover::{ProveError, Prover, ProverInput, ProvingKey, Stage, Timing};
+use zkloom_verifier::{HashKind, SrsKind};
+
+use crate::artifact::{Artifact, Kind, hex};
+use crate::devices;
+use crate::error::{Error, Result};
+use crate::openings::{Opening, Openings};
+use crate::proof_file::ProofFile;
+use crate::srs::Srs;
+use crate::verifier::{TensorLabel, Verifier};
+
+/// Failures that a diagnosis lists.
+const LISTED_FAILURES: usize = 4;
+
+/// A network read from ONNX, in floats.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    graph: FloatGraph,
+}
+
+impl Imported {
+    /// Reads an ONNX file.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self { graph: zkloom_model::onnx::import(path)? })
+    }
+
+    /// Reads an ONNX file's bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self { graph: zkloom_model::onnx::import_bytes(bytes)? })
+    }
+
+    /// A network that was put together in memory.
+    pub fn from_graph(graph: FloatGraph) -> Self {
+        Self { graph }
+    }
+
+    /// The network in floats.
+    pub fn graph(&self) -> &FloatGraph {
+        &self.graph
+    }
+
+    /// Chooses scales from calibration samples and turns the network into integers.
+    pub fn quantise(&self, calibration: &Dataset, options: &QuantisationOptions) -> Result<Quantised> {
+        let quantised = quantise(&self.graph, calibration, options)?;
+        Ok(Quantised { graph: quantised.graph, report: quantised.report })
+    }
+}
+
+/// A network in integers, with a report on what that cost in accuracy.
+#[derive(Clone, Debug)]
+pub struct Quantised {
+    graph: IntegerGraph,
+    report: QuantisationReport,
+}
+
+impl Quantised {
+    /// Float against integer on the calibration samples.
+    pub fn report(&self) -> &QuantisationReport {
+        &self.report
+    }
+
+    /// The network in integers.
+    pub fn graph(&self) -> &IntegerGraph {
+        &self.graph
+    }
+
+    /// Lays the network out as a circuit.
+    pub fn compile(&self, options: &CompileOptions) -> Result<Compiled> {
+        let circuit = zkloom_circuits::compile(&self.graph, options)?;
+        let report = serde_json::to_string(&self.report).map_err(|error| Error::Option(error.to_string()))?;
+        Ok(Compiled {
+            graph: self.graph.clone(),
+            circuit,
+            quantisation: report,
+            place: "the circuit".to_owned(),
+        })
+    }
+}
+
+/// A compiled network. It holds the weights, so the file is secret where they are.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    pub(crate) graph: IntegerGraph,
+    pub(crate) circuit: zkloom_circuits::Compiled,
+    /// The quantisation's report as JSON.
+    pub(crate) quantisation: String,
+    pub(crate) place: String,
+}
+
+fn write_graph(graph: &IntegerGraph, writer: &mut Writer) {
+    // Writing to memory cannot fail for this type; an empty graph would be refused when it is read.
+    let bytes = postcard::to_stdvec(graph).unwrap_or_default();
+    (bytes.len() as u64).encode(writer);
+    writer.raw(&bytes);
+}
+
+fn read_graph(reader: &mut Reader<'_>) -> core::result::Result<IntegerGraph, DecodeError> {
+    let length =
+        usize::try_from(u64::decode(reader)?).map_err(|_| reader.invalid("the network is too long"))?;
+    let bytes = reader.raw(length)?;
+    let graph: IntegerGraph =
+        postcard::from_bytes(bytes).map_err(|_| reader.invalid("the network cannot be read"))?;
+    graph.check_structure().map_err(|_| reader.invalid("the network's parts do not fit together"))?;
+    Ok(graph)
+}
+
+impl Encode for Compiled {
+    fn encode(&self, writer: &mut Writer) {
+        write_graph(&self.graph, writer);
+        self.circuit.encode(writer);
+        self.quantisation.encode(writer);
+    }
+}
+
+impl Decode for Compiled {
+    fn decode(reader: &mut Reader<'_>) -> core::result::Result<Self, DecodeError> {
+        let graph = read_graph(reader)?;
+        let circuit = zkloom_circuits::Compiled::decode(reader)?;
+        circuit.circuit.validate().map_err(|_| reader.invalid("the circuit is not well formed"))?;
+        Ok(Self { graph, circuit, quantisation: String::decode(reader)?, place: "the circuit".to_owned() })
+    }
+}
+
+/// How to make keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetupOptions {
+    /// Hash of the transcripts.
+    pub hash: HashKind,
+    /// Device, as in `--backend`.
+    pub backend: String,
+    /// Processor threads; all by default.
+    pub threads: Option<usize>,
+}
+
+impl Default for SetupOptions {
+    fn default() -> Self {
+        Self { hash: HashKind::Keccak256, backend: "auto".to_owned(), threads: None }
+    }
+}
+
+impl Compiled {
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let place = path.display().to_string();
+        let compiled: Self = Artifact::load(path)?.expect(&place, Kind::Circuit)?.decode(&place)?;
+        Ok(Self { place, ..compiled })
+    }
+
+    /// Writes a file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        Artifact::new(Kind::Circuit, vec![self.circuit.circuit.digest()], self.to_vec()).save(path)
+    }
+
+    /// Rows, lanes, tables, layer by layer.
+    pub fn report(&self) -> CompileReport {
+        self.circuit.report()
+    }
+
+    /// The quantisation's report as JSON.
+    pub fn quantisation_json(&self) -> &str {
+        &self.quantisation
+    }
+
+    /// The circuit.
+    pub fn circuit(&self) -> &zkloom_plonkish::Circuit {
+        &self.circuit.circuit
+    }
+
+    /// The network in integers.
+    pub fn graph(&self) -> &IntegerGraph {
+        &self.graph
+    }
+
+    /// Log2 of the number of powers of tau that keys need.
+    pub fn srs_log_size(&self) -> u32 {
+        let needed = self.circuit.circuit.srs_length().saturating_sub(zkloom_prover::srs::dev::SLACK).max(2);
+        (u64::BITS - (needed - 1).leading_zeros()).max(self.circuit.circuit.log_rows)
+    }
+
+    /// Makes the keys. The SRS must hold Lagrange points for the circuit's rows; see [`Srs::ensure_lagrange`].
+    pub fn setup(&self, srs: &Srs, options: &SetupOptions) -> Result<Keyed> {
+        let weights = zkloom_circuits::weights(&self.graph)?;
+        let shape = self.circuit.circuit.clone();
+        let values = (self.circuit.fixed.clone(), weights);
+        let (length, log_rows) = (shape.srs_length(), shape.log_rows);
+        let backend = devices::open(&options.backend, options.threads)?;
+        let key = with_backend!(&backend, backend => {
+            zkloom_prover::key::generate(backend, &srs.inner, shape, values, options.hash)
+        })?;
+        let srs = srs.inner.part(length, log_rows)?;
+        let (layout, graph) = (self.circuit.layout.clone(), self.graph.clone());
+        Ok(Keyed { key, layout, graph, srs, place: "the proving key".to_owned() })
+    }
+}
+
+/// Keys: everything that proving needs, and the verification key in it.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    key: ProvingKey,
+    layout: zkloom_circuits::Layout,
+    graph: IntegerGraph,
+    srs: zkloom_prover::Srs,
+    place: String,
+}
+
+impl Encode for Keyed {
+    fn encode(&self, writer: &mut Writer) {
+        write_graph(&self.graph, writer);
+        self.layout.encode(writer);
+        self.srs.encode(writer);
+        self.key.encode(writer);
+    }
+}
+
+impl Decode for Keyed {
+    fn decode(reader: &mut Reader<'_>) -> core::result::Result<Self, DecodeError> {
+        Ok(Self {
+            graph: read_graph(reader)?,
+            layout: zkloom_circuits::Layout::decode(reader)?,
+            srs: zkloom_prover::Srs::decode(reader)?,
+            key: ProvingKey::decode(reader)?,
+            place: "the proving key".to_owned(),
+        })
+    }
+}
+
+/// How to prove.
+#[derive(Clone, Debug, Default)]
+pub struct ProveOptions {
+    /// Device, as in `--backend`; `auto` if empty.
+    pub backend: String,
+    /// Processor threads; all by default.
+    pub threads: Option<usize>,
+    /// Openings of tensors that were committed before; fresh ones are drawn for the others.
+    pub openings: Openings,
+}
+
+fn label(identifier: u32, tensor: &IntegerTensor) -> TensorLabel {
+    let shape = tensor.shape.iter().map(|extent| *extent as u32).collect();
+    TensorLabel { identifier, name: tensor.name.clone(), shape, scale: tensor.scale }
+}
+
+impl Keyed {
+    /// Reads a proving key.
+    pub fn load(path: &Path) -> Result<Self> {
+        let place = path.display().to_string();
+        let keyed: Self = Artifact::load(path)?.expect(&place, Kind::ProvingKey)?.decode(&place)?;
+        Ok(Self { place, ..keyed })
+    }
+
+    /// Writes the proving key. It holds the weights.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let verifying = self.key.verifying();
+        let parents = vec![verifying.circuit().digest(), verifying.srs()];
+        Artifact::new(Kind::ProvingKey, parents, self.to_vec()).save(path)
+    }
+
+    /// The verification key.
+    pub fn verifier(&self) -> Verifier {
+        let circuit = self.key.verifying().circuit();
+        let stated = |identifier: u32| {
+            circuit.publics.iter().any(|p| p.identifier == identifier)
+                || circuit.externals.iter().any(|e| e.identifier == identifier)
+        };
+        let tensors = [(INPUT_IDENTIFIER, self.graph.input), (OUTPUT_IDENTIFIER, self.graph.output)];
+        let labels = tensors
+            .into_iter()
+            .filter(|(identifier, _)| stated(*identifier))
+            .map(|(identifier, tensor)| label(identifier, self.graph.tensor(tensor)))
+            .collect();
+        Verifier {
+            key: self.key.verifying().clone(),
+            network: self.graph.name.clone(),
+            labels,
+            srs_kind: self.srs_kind(),
+            place: "the verification key".to_owned(),
+        }
+    }
+
+    /// Where the SRS comes from.
+    pub fn srs_kind(&self) -> SrsKind {
+        self.srs.pin().kind
+    }
+
+    /// The verifier's part of its SRS.
+    pub fn pin(&self) -> zkloom_verifier::SrsPin {
+        self.srs.pin().clone()
+    }
+
+    /// Shape of the network's input, without batch.
+    pub fn input_shape(&self) -> Vec<usize> {
+        self.graph.tensor(self.graph.input).shape.clone()
+    }
+
+    /// The network in integers.
+    pub fn graph(&self) -> &IntegerGraph {
+        &self.graph
+    }
+
+    /// The proving key's protocol part.
+    pub fn key(&self) -> &ProvingKey {
+        &self.key
+    }
+
+    /// Proves one inference. `observer` hears of each stage when it begins.
+    pub fn prove(
+        &self,
+        input: &[f32],
+        options: &ProveOptions,
+        observer: &mut dyn FnMut(Stage),
+    ) -> Result<Proved> {
+        let integers = self.graph.quantise_input(input)?;
+        self.prove_integers(&integers, options, observer)
+    }
+
+    /// Proves one inference on an input that is quantised already.
+    pub fn prove_integers(
+        &self,
+        input: &[i64],
+        options: &ProveOptions,
+        observer: &mut dyn FnMut(Stage),
+    ) -> Result<Proved> {
+        let name = if options.backend.is_empty() { "auto" } else { &options.backend };
+        let backend = devices::open(name, options.threads)?;
+        let circuit = self.circuit();
+        let witness = circuit.witness(&self.graph, input)?;
+        let openings = self.openings(&options.openings)?;
+        let external_hiding = openings.entries.iter().map(|entry| entry.hiding).collect();
+        let input = ProverInput { witness, external_hiding };
+        let (proved, meter) = with_backend!(&backend, backend => {
+            let prover = Prover::new(backend, &self.srs, &self.key)?;
+            let proved = prover.prove(&input, observer).map_err(|error| self.diagnose(error, &circuit, &input))?;
+            let meter = backend.meter();
+            Ok::<_, Error>((proved, Transfers::of(meter)))
+        })?;
+        let file = ProofFile {
+            key: self.key.verifying().digest(),
+            srs_kind: self.srs_kind(),
+            statement: proved.statement,
+            bytes: proved.proof.to_bytes(),
+            place: "the proof".to_owned(),
+        };
+        Ok(Proved {
+            file,
+            timings: proved.timings,
+            openings,
+            transfers: meter,
+            device: backend.capabilities().name,
+        })
+    }
+
+    fn circuit(&self) -> zkloom_circuits::Compiled {
+        zkloom_circuits::Compiled {
+            circuit: self.key.verifying().circuit().clone(),
+            fixed: self.key.fixed().clone(),
+            layout: self.layout.clone(),
+        }
+    }
+
+    /// Hiding scalars in key order: given ones first, fresh ones for the rest.
+    fn openings(&self, given: &Openings) -> Result<Openings> {
+        let mut openings = Openings::default();
+        for external in &self.key.verifying().circuit().externals {
+            let identifier = external.identifier;
+            let hiding = match given.hiding(identifier) {
+                Some(hiding) => hiding,
+                None => fresh_hiding()?,
+            };
+            openings.entries.push(Opening { identifier, hiding });
+        }
+        Ok(openings)
+    }
+
+    /// A proof that fails its own check has a cause in the witness or in the device: the mock checker tells which.
+    fn diagnose(&self, error: ProveError, circuit: &zkloom_circuits::Compiled, input: &ProverInput) -> Error {
+        if !matches!(error, ProveError::SelfCheck(_)) {
+            return Error::Prove(error);
+        }
+        let checker =
+            MockChecker { circuit: &circuit.circuit, fixed: &circuit.fixed, weights: self.key.weights() };
+        let failures = checker.check(&input.witness, LISTED_FAILURES);
+        if failures.is_empty() {
+            return Error::Prove(error);
+        }
+        let list: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        let reason = format!("its values violate the circuit: {}", list.join("; "));
+        Error::Damaged { place: self.place.clone(), reason }
+    }
+
+    /// Checks that a compiled circuit is the one of this key, for commands that take both.
+    pub fn check_circuit(&self, compiled: &Compiled) -> Result<()> {
+        let (wanted, found) = (self.key.verifying().circuit().digest(), compiled.circuit.circuit.digest());
+        if wanted == found {
+            return Ok(());
+        }
+        Err(Error::Mixed {
+            first: self.place.clone(),
+            second: compiled.place.clone(),
+            what: "the circuit",
+            wanted: hex(&wanted),
+            found: hex(&found),
+        })
+    }
+}
+
+/// What crossed the border to the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfers {
+    /// Bytes sent to the device.
+    pub uploaded: u64,
+    /// Bytes fetched from it.
+    pub downloaded: u64,
+    /// Operations started.
+    pub launches: u64,
+}
+
+impl Transfers {
+    fn of(meter: &zkloom_backends::Meter) -> Self {
+        Self {
+            uploaded: meter.uploaded_bytes(),
+            downloaded: meter.downloaded_bytes(),
+            launches: meter.launches(),
+        }
+    }
+}
+
+/// A proof, verified by its prover, and what it cost.
+#[derive(Clone, Debug)]
+pub struct Proved {
+    file: ProofFile,
+    timings: Vec<Timing>,
+    openings: Openings,
+    transfers: Transfers,
+    device: String,
+}
+
+impl Proved {
+    /// The proof with its statement.
+    pub fn file(&self) -> &ProofFile {
+        &self.file
+    }
+
+    /// Wall time by stage.
+    pub fn timings(&self) -> &[Timing] {
+        &self.timings
+    }
+
+    /// Openings of committed tensors: secret.
+    pub fn openings(&self) -> &Openings {
+        &self.openings
+    }
+
+    /// Bytes and operations that the device saw.
+    pub fn transfers(&self) -> Transfers {
+        self.transfers
+    }
+
+    /// Name of the device that made it.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+}
