@@ -35,7 +35,9 @@ pub struct ProverInput {
 pub enum Stage {
     /// Round 1: commitments to the trace.
     Trace,
-    /// Round 2: folds, contractions, lookup argument.
+    /// Round 2, first part: contraction of the matrices, the only work of a proof that grows with the weights.
+    Contraction,
+    /// Round 2: folds and the lookup argument.
     Folds,
     /// Round 3: link and S.
     Link,
@@ -51,8 +53,9 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Trace,
+        Self::Contraction,
         Self::Folds,
         Self::Link,
         Self::Quotient,
@@ -65,6 +68,7 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Self::Trace => "trace",
+            Self::Contraction => "contraction",
             Self::Folds => "folds",
             Self::Link => "link",
             Self::Quotient => "quotient",
@@ -136,6 +140,8 @@ pub(crate) trait Conduct<B: Backend> {
     fn multiplicities(&mut self, _draft: &mut Draft) {}
     /// Full cells of a tensor column's coefficient form, equal to those of its row form.
     fn coefficient_form(&mut self, _column: usize, _cells: &mut std::collections::BTreeMap<usize, Fr>) {}
+    /// The combined rows of a matrix, and what hides their commitment.
+    fn contraction(&mut self, _scene: &Scene<'_, '_, B>, _matrix: usize, _rows: &mut Committed<B::Scalars>) {}
     /// Before the folds are committed.
     fn folds(&mut self, _scene: &Scene<'_, '_, B>, _folds: &mut [B::Scalars]) {}
     /// Before a helper is committed; rows of `values`.
@@ -231,6 +237,9 @@ impl<B: Backend> Prover<'_, B> {
         clock.enter(Stage::Trace);
         let (trace_message, trace) = self.trace(&input.witness, random, &mut polynomials, conduct)?;
         let trace_challenges = trace_message.absorb(circuit, transcript);
+
+        clock.enter(Stage::Contraction);
+        self.contract_matrices(&trace_challenges, &mut polynomials)?;
 
         clock.enter(Stage::Folds);
         let fold_message = self.folds(&trace_challenges, &trace, random, &mut polynomials, conduct)?;

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use zkloom_plonkish::{Decode, DecodeError, Encode, Reader, Writer};
+use zkloom_plonkish::{Decode, DecodeError, Reader, Writer};
+
+pub use zkloom_plonkish::Encode;
 
 use crate::error::{Error, Result};
 use crate::files;

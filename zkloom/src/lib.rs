@@ -50,8 +50,10 @@ pub use session::{Compiled, Imported, Keyed, ProveOptions, Proved, Quantised, Se
 pub use srs::Srs;
 pub use verifier::{BoundTensor, Verifier};
 
+pub use zkloom_backends::registry::DeviceReport;
 pub use zkloom_circuits::{CompileOptions, CompileReport, Visibility, WeightVisibility};
 pub use zkloom_model::data::Dataset;
+pub use zkloom_model::float_graph::{FloatGraph, FloatMatrix};
 pub use zkloom_model::quantise::QuantisationOptions;
 pub use zkloom_model::report::QuantisationReport;
 pub use zkloom_prover::{Stage, Timing};

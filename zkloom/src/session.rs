@@ -1,6 +1,7 @@
 //! The stages, each a type: imported, quantised, compiled, keyed, proved.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use zkloom_backends::{Backend, with_backend};
@@ -339,15 +340,18 @@ impl Keyed {
         let name = if options.backend.is_empty() { "auto" } else { &options.backend };
         let backend = devices::open(name, options.threads)?;
         let circuit = self.circuit();
+        let start = Instant::now();
         let witness = circuit.witness(&self.graph, input)?;
+        let witness_time = start.elapsed();
         let openings = self.openings(&options.openings)?;
         let external_hiding = openings.entries.iter().map(|entry| entry.hiding).collect();
         let input = ProverInput { witness, external_hiding };
-        let (proved, meter) = with_backend!(&backend, backend => {
+        let (proved, upload_time, transfers) = with_backend!(&backend, backend => {
+            let start = Instant::now();
             let prover = Prover::new(backend, &self.srs, &self.key)?;
+            let upload_time = start.elapsed();
             let proved = prover.prove(&input, observer).map_err(|error| self.diagnose(error, &circuit, &input))?;
-            let meter = backend.meter();
-            Ok::<_, Error>((proved, Transfers::of(meter)))
+            Ok::<_, Error>((proved, upload_time, Transfers::of(backend.meter())))
         })?;
         let file = ProofFile {
             key: self.key.verifying().digest(),
@@ -444,6 +448,8 @@ impl Transfers {
 #[derive(Clone, Debug)]
 pub struct Proved {
     file: ProofFile,
+    witness_time: Duration,
+    upload_time: Duration,
     timings: Vec<Timing>,
     openings: Openings,
     transfers: Transfers,
@@ -454,6 +460,23 @@ impl Proved {
     /// The proof with its statement.
     pub fn file(&self) -> &ProofFile {
         &self.file
+    }
+
+    /// Wall time of running the network and filling the trace.
+    pub fn witness_time(&self) -> Duration {
+        self.witness_time
+    }
+
+    /// Wall time of making the key resident on the device.
+    pub fn upload_time(&self) -> Duration {
+        self.upload_time
+    }
+
+    /// Wall time of all of it: witness, upload, every stage.
+    pub fn total_time(&self) -> Duration {
+        self.witness_time
+            + self.upload_time
+            + self.timings.iter().map(|timing| timing.duration).sum::<Duration>()
     }
 
     /// Wall time by stage.

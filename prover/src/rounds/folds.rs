@@ -51,7 +51,7 @@ enum RowLeaf {
 type Row = Expression<Opened>;
 
 impl<B: Backend> Prover<'_, B> {
-    /// Runs the round.
+    /// Runs the round, after the matrices were contracted.
     pub(crate) fn folds(
         &self,
         challenges: &TraceChallenges,
@@ -60,7 +60,7 @@ impl<B: Backend> Prover<'_, B> {
         polynomials: &mut Polynomials<B::Scalars>,
         conduct: &mut impl Conduct<B>,
     ) -> Result<FoldMessage, ProveError> {
-        self.contract_matrices(challenges, polynomials)?;
+        self.contract_matrices(challenges, polynomials, conduct)?;
         let kinds = self.circuit().folds();
         let mut folds = Vec::new();
         for kind in &kinds {
@@ -82,10 +82,11 @@ impl<B: Backend> Prover<'_, B> {
     }
 
     /// `c_l = sum_i theta^i R_(l,i)` and its hiding scalar, for each matrix.
-    fn contract_matrices(
+    pub(crate) fn contract_matrices(
         &self,
         challenges: &TraceChallenges,
         polynomials: &mut Polynomials<B::Scalars>,
+        conduct: &mut impl Conduct<B>,
     ) -> Result<(), ProveError> {
         let circuit = self.circuit();
         for (index, matrix) in circuit.matrices.iter().enumerate() {
@@ -99,7 +100,9 @@ impl<B: Backend> Prover<'_, B> {
             }
             let hiding = self.key.hiding().get(index).map_or(&[][..], Vec::as_slice);
             let hiding = hiding.iter().zip(&weights).map(|(hiding, weight)| *hiding * weight).sum();
-            polynomials.insert(PolynomialId::Contraction(index), Committed { coefficients, hiding });
+            let mut rows = Committed { coefficients, hiding };
+            conduct.contraction(&Scene { prover: self, polynomials }, index, &mut rows);
+            polynomials.insert(PolynomialId::Contraction(index), rows);
         }
         Ok(())
     }
