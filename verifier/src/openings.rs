@@ -183,7 +183,7 @@ pub fn items(
     plan: &EvaluationPlan,
     points: &Points,
 ) -> Result<Vec<Item>, VerifyError> {
-    let Points { z, inverse, next, beta, .. } = *points;
+    let Points { z, inverse, beta, .. } = *points;
     let (circuit, values) = (inputs.circuit, inputs.evaluations);
     let at_z = inputs.form.at(z).map_err(key_error)?;
     let at_inverse = inputs.form.at(inverse).map_err(key_error)?;
@@ -200,7 +200,6 @@ pub fn items(
             openings: vec![(inverse, doubled - values.symmetric)],
         },
     ];
-    let one = |id, openings| Item { terms: vec![(Fr::one(), id)], openings };
     for (kind, pair) in [(FoldKind::Input, input), (FoldKind::Left, left)] {
         if let Some([here, there]) = pair {
             items.push(one(PolynomialId::Fold(kind), vec![(z, *here), (inverse, *there)]));
@@ -213,8 +212,25 @@ pub fn items(
         items.push(Item { terms, openings: vec![(beta, value)] });
     }
     items.extend(link_items(inputs, plan, points)?);
+    items.extend(row_items(plan, values, points));
+    let rows = circuit.rows() as u64;
+    let pieces = (0..circuit.max_degree.saturating_sub(1) as usize)
+        .map(|index| (z.pow([rows * index as u64]), PolynomialId::Quotient(index)))
+        .collect();
+    items.push(Item { terms: pieces, openings: vec![(z, quotient_value(inputs, plan, points)?)] });
+    Ok(items)
+}
+
+/// One polynomial and its openings.
+fn one(id: PolynomialId, openings: Vec<(Fr, Fr)>) -> Item {
+    Item { terms: vec![(Fr::one(), id)], openings }
+}
+
+/// The row side: running sum, advice, multiplicities, helpers, fixed columns, each at its points.
+fn row_items(plan: &EvaluationPlan, values: &Evaluations, points: &Points) -> Vec<Item> {
+    let (z, mut items) = (points.z, Vec::new());
     if let Some([here, there]) = values.running_sum {
-        items.push(one(PolynomialId::RunningSum, vec![(z, here), (next, there)]));
+        items.push(one(PolynomialId::RunningSum, vec![(z, here), (points.next, there)]));
     }
     let opened = |rotations: &[i32], values: &[Fr]| {
         rotations
@@ -235,12 +251,7 @@ pub fn items(
             items.push(one(PolynomialId::Fixed(index), opened(rotations, values)));
         }
     }
-    let rows = circuit.rows() as u64;
-    let pieces = (0..circuit.max_degree.saturating_sub(1) as usize)
-        .map(|index| (z.pow([rows * index as u64]), PolynomialId::Quotient(index)))
-        .collect();
-    items.push(Item { terms: pieces, openings: vec![(z, quotient_value(inputs, plan, points)?)] });
-    Ok(items)
+    items
 }
 
 /// The link of the two forms: the coefficient forms at beta, and h at z, wz and 1.
