@@ -239,7 +239,7 @@ impl<B: Backend> Prover<'_, B> {
         let trace_challenges = trace_message.absorb(circuit, transcript);
 
         clock.enter(Stage::Contraction);
-        self.contract_matrices(&trace_challenges, &mut polynomials)?;
+        self.contract_matrices(&trace_challenges, &mut polynomials, conduct)?;
 
         clock.enter(Stage::Folds);
         let fold_message = self.folds(&trace_challenges, &trace, random, &mut polynomials, conduct)?;

@@ -60,7 +60,6 @@ impl<B: Backend> Prover<'_, B> {
         polynomials: &mut Polynomials<B::Scalars>,
         conduct: &mut impl Conduct<B>,
     ) -> Result<FoldMessage, ProveError> {
-        self.contract_matrices(challenges, polynomials, conduct)?;
         let kinds = self.circuit().folds();
         let mut folds = Vec::new();
         for kind in &kinds {

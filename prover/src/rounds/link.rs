@@ -143,8 +143,9 @@ impl<B: Backend> Prover<'_, B> {
         let get = |kind| polynomials.get(&PolynomialId::Fold(kind)).map(|fold| &fold.coefficients);
         let mut products = Vec::new();
         if let Some(input) = get(FoldKind::Input) {
-            let (offsets, length, _) = circuit.fold_segments();
-            let mut contraction = self.backend.zeros(length as usize)?;
+            let (offsets, ..) = circuit.fold_segments();
+            let length = circuit.fold_length(FoldKind::Input) as usize;
+            let mut contraction = self.backend.zeros(length)?;
             for (claim, offset) in circuit.claims.iter().zip(offsets) {
                 if let Relation::Matrix { matrix, .. } = &claim.relation
                     && let Some(rows) = polynomials.get(&PolynomialId::Contraction(*matrix as usize))

@@ -23,8 +23,10 @@ use zkloom_verifier::{HashKind, Transcript, VerifyError, verify_with};
 
 use super::sample::Sample;
 use crate::device::Prover;
+use crate::key::ProvingKey;
 use crate::prove::{Conduct, ProverInput};
 use crate::randomness::Blinding;
+use crate::srs::Srs;
 
 /// The step before the statement is absorbed.
 pub(crate) const START: &str = "start";
@@ -176,19 +178,51 @@ impl Transcript for EarlyTranscript {
     }
 }
 
+/// A key with everything that an honest proof needs.
+pub(crate) trait Setting {
+    fn key(&self) -> &ProvingKey;
+    fn srs(&self) -> &Srs;
+    fn backend(&self) -> &CpuBackend;
+    /// An honest prover's input.
+    fn honest(&self) -> ProverInput;
+}
+
+impl Setting for Sample {
+    fn key(&self) -> &ProvingKey {
+        &self.key
+    }
+
+    fn srs(&self) -> &Srs {
+        &self.srs
+    }
+
+    fn backend(&self) -> &CpuBackend {
+        &self.backend
+    }
+
+    fn honest(&self) -> ProverInput {
+        self.input(&self.inputs)
+    }
+}
+
 /// Makes a proof with a cheating prover under a schedule and verifies it under the same. `plan` sees the challenges (those
 /// drawn at [`START`] are there already), may change the input, and returns the cheat.
 pub(crate) fn attempt<C: Conduct<CpuBackend>>(
-    sample: &Sample,
+    setting: &impl Setting,
     schedule: &Schedule,
     plan: impl FnOnce(Known, &mut ProverInput) -> C,
 ) -> Result<(), VerifyError> {
-    let key = sample.key.verifying();
-    let prover = Prover::new(&sample.backend, &sample.srs, &sample.key).unwrap();
+    let key = setting.key().verifying();
+    let prover = Prover::new(setting.backend(), setting.srs(), setting.key()).unwrap();
     let mut transcript = schedule.transcript(key.hash());
-    let mut input = sample.input(&sample.inputs);
+    let mut input = setting.honest();
     let mut forger = plan(transcript.known(), &mut input);
-    let (statement, proof) =
-        prover.prove_as(&input, &mut Blinding::from_seed(1), &mut transcript, &mut forger).unwrap();
-    verify_with(key, sample.srs.pin(), &statement, &proof, &mut schedule.transcript(key.hash()))
+    let mut random = Blinding::from_seed(1);
+    let (statement, proof) = prover.prove_as(&input, &mut random, &mut transcript, &mut forger).unwrap();
+    verify_with(key, setting.srs().pin(), &statement, &proof, &mut schedule.transcript(key.hash()))
+}
+
+/// The same under the protocol.
+pub(crate) fn cheat<C: Conduct<CpuBackend>>(setting: &impl Setting, forger: C) -> Result<(), VerifyError> {
+    attempt(setting, &Schedule::protocol(), |_, _| forger)
 }

@@ -1,7 +1,9 @@
 //! Tests that need the prover's inside: forgeries, zero-knowledge ranks, mutations of every proof field.
 
 mod early;
+mod gadget;
 mod honest;
 mod lattice;
+mod rules;
 mod sample;
 mod teeth;

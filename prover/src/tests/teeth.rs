@@ -22,8 +22,8 @@ use crate::error::ProveError;
 use crate::prove::{Conduct, ProverInput, Scene};
 use crate::rounds::trace::Draft;
 
-type Vector = <CpuBackend as Backend>::Scalars;
-type Stage<'s, 'a> = Scene<'s, 'a, CpuBackend>;
+pub(crate) type Vector = <CpuBackend as Backend>::Scalars;
+pub(crate) type Stage<'s, 'a> = Scene<'s, 'a, CpuBackend>;
 
 /// What is added to the first cell of the dense layer's output.
 const ERROR: u64 = 5;
