@@ -1,0 +1,40 @@
+//! Writes the fixtures that the independent verifier checks (`scripts/verify_proof.py --self-test`). Run by hand, since proofs
+//! are random: `cargo test --release -p zkloom-prover export -- --ignored`.
+
+use std::path::Path;
+
+use zkloom_plonkish::Encode;
+use zkloom_verifier::group::uncompressed;
+use zkloom_verifier::{HashKind, Statement, verify};
+
+use super::sample::{Sample, Shape};
+use crate::device::Prover;
+
+/// The statement as JSON: public values as integers, external commitments as 64 bytes in hexadecimal.
+fn json(statement: &Statement) -> String {
+    let hex = |bytes: [u8; 64]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let externals: Vec<String> =
+        statement.externals.iter().map(|point| format!("\"{}\"", hex(uncompressed(point)))).collect();
+    format!("{{\"publics\": {:?}, \"externals\": [{}]}}\n", statement.publics, externals.join(", "))
+}
+
+fn export(name: &str, shape: &Shape) {
+    let sample = Sample::new(shape);
+    let prover = Prover::new(&sample.backend, &sample.srs, &sample.key).unwrap();
+    let proved = prover.prove(&sample.input(&sample.inputs), &mut |_| {}).unwrap();
+    let (key, pin) = (sample.key.verifying(), sample.srs.pin());
+    verify(key, pin, &proved.statement, &proved.proof).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/proofs").join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("pin"), pin.to_vec()).unwrap();
+    std::fs::write(folder.join("key"), key.to_vec()).unwrap();
+    std::fs::write(folder.join("proof"), proved.proof.to_bytes()).unwrap();
+    std::fs::write(folder.join("statement.json"), json(&proved.statement)).unwrap();
+}
+
+#[test]
+#[ignore = "writes fixtures/proofs; the proofs are random, so the files change with every run"]
+fn fixtures_for_the_independent_verifier() {
+    export("all-kinds-keccak", &Shape::default());
+    export("all-kinds-blake3", &Shape { hash: HashKind::Blake3, private: false, ..Shape::default() });
+}
