@@ -3,6 +3,13 @@
 
 use std::path::PathBuf;
 
+use zkloom_backends::BackendError;
+use zkloom_model::data::DataError;
+use zkloom_model::input::InputError;
+use zkloom_model::onnx::ImportError;
+use zkloom_prover::{KeyError, ProveError, SrsError};
+use zkloom_verifier::VerifyError;
+
 use crate::artifact::Kind;
 
 /// Result of this crate.
@@ -71,36 +78,103 @@ pub enum Error {
         "the SRS {identity} of {place} is not known here. Give it with --srs FILE, or pin it once with `zkloom srs trust FILE`"
     )]
     UnknownSrs { place: String, identity: String },
+    #[error(
+        "the openings hold a scalar that hid other values of `{tensor}`, or the same under another SRS. With one scalar for \
+         both, the two commitments would show how the values differ; give a fresh openings file"
+    )]
+    OtherValues { tensor: String },
     #[error("no home folder for pinned and cached SRS files: set ZKLOOM_HOME")]
     NoHome,
     #[error("{0}")]
     Option(String),
 }
 
+/// Whether the system ran out of room, rather than out of files.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | OutOfMemory)
+}
+
 impl Error {
     /// What kind of error it is.
     pub fn class(&self) -> Class {
-        use zkloom_prover::{KeyError, ProveError, SrsError};
         match self {
+            Self::Verify(VerifyError::OtherSrs { .. }) => Class::File,
             Self::Verify(_) => Class::Invalid,
-            Self::Io { .. } | Self::NotAnArtifact { .. } | Self::Version { .. } | Self::WrongKind { .. } => {
+            Self::Io { source, .. } if is_full(source) => Class::Resource,
+            Self::Io { .. } | Self::NotAnArtifact { .. } | Self::Version { .. } => Class::File,
+            Self::WrongKind { .. } | Self::Damaged { .. } | Self::Mixed { .. } | Self::UnknownSrs { .. } => {
                 Class::File
             }
-            Self::Damaged { .. } | Self::Mixed { .. } | Self::UnknownSrs { .. } => Class::File,
-            Self::NoHome | Self::Backend(zkloom_backends::BackendError::Unavailable { .. }) => {
-                Class::Resource
-            }
-            Self::Srs(SrsError::Format(_) | SrsError::Read(_) | SrsError::Inconsistent(_)) => Class::File,
-            Self::Srs(_) | Self::Key(KeyError::Srs(_)) => Class::Resource,
-            Self::Backend(_) | Self::Key(KeyError::Backend(_)) => Class::Internal,
+            Self::Import(ImportError::Unreadable { .. } | ImportError::NotOnnx { .. }) => Class::File,
+            Self::Import(ImportError::Truncated { .. } | ImportError::Incomplete { .. }) => Class::File,
+            Self::Data(DataError::Unreadable { .. } | DataError::Malformed { .. }) => Class::File,
+            Self::Data(DataError::Truncated { .. }) => Class::File,
+            Self::NoHome => Class::Resource,
+            Self::Srs(error) | Self::Key(KeyError::Srs(error)) => srs_class(error),
+            Self::Backend(error) | Self::Key(KeyError::Backend(error)) => device_class(error),
+            Self::Prove(ProveError::Backend(error)) => device_class(error),
+            Self::Key(_) => Class::Internal,
             Self::Prove(ProveError::Lookup { .. } | ProveError::WitnessShape { .. }) => Class::Input,
             Self::Prove(_) => Class::Internal,
             _ => Class::Input,
         }
     }
 
+    /// A stable name for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Import(ImportError::UnsupportedOperators { .. }) => "unsupported-operators",
+            Self::Import(_) => "import",
+            Self::Data(_) => "data",
+            Self::Quantise(_) => "quantise",
+            Self::NetworkInput(InputError::OutOfRange { .. }) => "input-out-of-range",
+            Self::NetworkInput(_) => "network-input",
+            Self::Compile(_) => "compile",
+            Self::Witness(_) | Self::Run(_) => "witness",
+            Self::Srs(SrsError::TooSmall { .. }) | Self::Key(KeyError::Srs(SrsError::TooSmall { .. })) => {
+                "srs-too-small"
+            }
+            Self::Srs(_) | Self::Key(KeyError::Srs(_)) => "srs",
+            Self::Key(_) => "key",
+            Self::Prove(_) => "prove",
+            Self::Backend(BackendError::Unavailable { .. }) => "backend-unavailable",
+            Self::Backend(_) => "backend",
+            Self::Verify(VerifyError::OtherSrs { .. }) => "other-srs",
+            Self::Verify(_) => "proof-invalid",
+            Self::Io { source, .. } if is_full(source) => "disk-full",
+            Self::Io { .. } => "io",
+            Self::NotAnArtifact { .. } => "not-an-artifact",
+            Self::Version { .. } => "format-version",
+            Self::WrongKind { .. } => "wrong-kind",
+            Self::Damaged { .. } => "damaged",
+            Self::Mixed { .. } => "mixed",
+            Self::UnknownSrs { .. } => "unknown-srs",
+            Self::OtherValues { .. } => "openings-of-other-values",
+            Self::NoHome => "no-home",
+            Self::Option(_) => "option",
+        }
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
+    }
+}
+
+fn srs_class(error: &SrsError) -> Class {
+    match error {
+        SrsError::Format(_) | SrsError::Read(_) | SrsError::Inconsistent(_) => Class::File,
+        SrsError::Size { .. } => Class::Input,
+        SrsError::TooSmall { .. } => Class::Resource,
+        SrsError::Randomness(_) => Class::Internal,
+    }
+}
+
+fn device_class(error: &BackendError) -> Class {
+    match error {
+        BackendError::Unavailable { .. } | BackendError::OutOfMemory { .. } => Class::Resource,
+        BackendError::Unsupported { .. } => Class::Resource,
+        _ => Class::Internal,
     }
 }

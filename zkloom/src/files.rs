@@ -7,13 +7,20 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// Writes a file under a temporary name beside it, flushes it to disk and renames it. If anything fails, what stood there
-/// before stands there still, and nothing half-written is left. A private file is readable by its owner only.
+/// before stands there still, and nothing half-written is left. A private file is readable by its owner only. A link is
+/// followed; a device or pipe cannot be replaced and is written directly.
 pub fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> Result<()> {
+    // Renaming onto a link would replace the link.
+    let target = if path.is_symlink() { std::fs::canonicalize(path).ok() } else { None };
+    let path = target.as_deref().unwrap_or(path);
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name =
         path.file_name().ok_or_else(|| Error::Option(format!("{} is no file name", path.display())))?;
     if path.is_dir() {
         return Err(Error::Option(format!("{} is a folder, a file name is needed", path.display())));
+    }
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return std::fs::write(path, bytes).map_err(Error::io(path));
     }
     let temporary = folder.join(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
     let result = write_and_rename(&temporary, path, bytes, private);
@@ -75,5 +82,22 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(write_atomic(folder.path(), b"", false).is_err());
         assert!(matches!(write_atomic(Path::new("/nonexistent/x"), b"", false), Err(Error::Io { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_devices_are_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link, device) =
+            (folder.path().join("a"), folder.path().join("b"), folder.path().join("c"));
+        std::fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        write_atomic(&link, b"new", false).unwrap();
+        write_atomic(&device, b"gone", false).unwrap();
+        assert!(link.is_symlink() && device.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 }

@@ -15,8 +15,11 @@ pub struct Opening {
     pub identifier: u32,
     /// Its scalar.
     pub hiding: Fr,
+    /// The commitment that it opens, compressed. Other values under the same scalar would show the difference to these, so a
+    /// proof that would give another commitment is refused.
+    pub commitment: Vec<u8>,
 }
-codec_struct!(Opening { identifier, hiding });
+codec_struct!(Opening { identifier, hiding, commitment });
 
 /// Hiding scalars of the committed tensors of a proof.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,9 +30,15 @@ pub struct Openings {
 codec_struct!(Openings { entries });
 
 impl Openings {
-    /// The scalar of a tensor, if it is known.
-    pub fn hiding(&self, identifier: u32) -> Option<Fr> {
-        self.entries.iter().find(|entry| entry.identifier == identifier).map(|entry| entry.hiding)
+    /// The opening of a tensor, if it is known.
+    pub fn of(&self, identifier: u32) -> Option<&Opening> {
+        self.entries.iter().find(|entry| entry.identifier == identifier)
+    }
+
+    /// Takes over the openings of another set; of two for one tensor, the other set's.
+    pub fn extend(&mut self, other: &Self) {
+        self.entries.retain(|entry| other.of(entry.identifier).is_none());
+        self.entries.extend(other.entries.iter().cloned());
     }
 
     /// Reads a file.

@@ -10,13 +10,15 @@ use zkloom_circuits::{CompileOptions, CompileReport};
 use zkloom_model::data::Dataset;
 use zkloom_model::float_graph::FloatGraph;
 use zkloom_model::integer_graph::{IntegerGraph, IntegerTensor};
-use zkloom_model::quantise::{QuantisationOptions, quantise};
-use zkloom_model::report::QuantisationReport;
+use zkloom_model::quantise::{QuantisationOptions, QuantiseError, quantise};
+use zkloom_model::report::{Accuracy, QuantisationReport, largest};
+use zkloom_plonkish::circuit::ExternalVector;
 use zkloom_plonkish::mock::MockChecker;
-use zkloom_plonkish::{Decode, DecodeError, Encode, Reader, Writer};
+use zkloom_plonkish::{Decode, DecodeError, Encode, Fr, Reader, Writer};
 use zkloom_prover::prove::fresh_hiding;
 use zkloom_prover::{ProveError, Prover, ProverInput, ProvingKey, Stage, Timing};
-use zkloom_verifier::{HashKind, SrsKind};
+use zkloom_verifier::group::compressed;
+use zkloom_verifier::{G1Affine, HashKind, SrsKind};
 
 use crate::artifact::{Artifact, Kind, hex};
 use crate::devices;
@@ -79,6 +81,22 @@ impl Quantised {
     /// The network in integers.
     pub fn graph(&self) -> &IntegerGraph {
         &self.graph
+    }
+
+    /// Accuracy of the float network and of the integer one over labelled samples, by the largest output.
+    pub fn accuracy(&self, float: &Imported, data: &Dataset) -> Result<Accuracy> {
+        let samples = data.samples(&self.graph.tensor(self.graph.input).shape)?;
+        let labels = samples.labels().ok_or_else(|| Error::Option("accuracy needs labels".to_owned()))?;
+        let (mut floats, mut integers) = (0_usize, 0_usize);
+        for (sample, label) in samples.iter().zip(labels) {
+            let hit = |class: Option<usize>| usize::from(class.is_some_and(|class| class as i64 == *label));
+            let values = float.graph.run(sample).map_err(QuantiseError::from)?;
+            floats += hit(values.get(float.graph.output.0).and_then(|values| largest(values)));
+            let values = self.graph.run(&self.graph.quantise_input(sample)?)?;
+            integers += hit(values.get(self.graph.output.0).and_then(|values| largest(values)));
+        }
+        let fraction = |hits: usize| hits as f64 / samples.count() as f64;
+        Ok(Accuracy { float: fraction(floats), integer: fraction(integers) })
     }
 
     /// Lays the network out as a circuit.
@@ -181,6 +199,11 @@ impl Compiled {
     /// The circuit.
     pub fn circuit(&self) -> &zkloom_plonkish::Circuit {
         &self.circuit.circuit
+    }
+
+    /// Circuit, fixed values and layout.
+    pub fn parts(&self) -> &zkloom_circuits::Compiled {
+        &self.circuit
     }
 
     /// The network in integers.
@@ -343,8 +366,7 @@ impl Keyed {
         let start = Instant::now();
         let witness = circuit.witness(&self.graph, input)?;
         let witness_time = start.elapsed();
-        let openings = self.openings(&options.openings)?;
-        let external_hiding = openings.entries.iter().map(|entry| entry.hiding).collect();
+        let external_hiding = self.hiding(&options.openings)?;
         let input = ProverInput { witness, external_hiding };
         let (proved, upload_time, transfers) = with_backend!(&backend, backend => {
             let start = Instant::now();
@@ -353,6 +375,7 @@ impl Keyed {
             let proved = prover.prove(&input, observer).map_err(|error| self.diagnose(error, &circuit, &input))?;
             Ok::<_, Error>((proved, upload_time, Transfers::of(backend.meter())))
         })?;
+        let openings = self.opened(&input.external_hiding, &proved.statement.externals, &options.openings)?;
         let file = ProofFile {
             key: self.key.verifying().digest(),
             srs_kind: self.srs_kind(),
@@ -360,13 +383,9 @@ impl Keyed {
             bytes: proved.proof.to_bytes(),
             place: "the proof".to_owned(),
         };
-        Ok(Proved {
-            file,
-            timings: proved.timings,
-            openings,
-            transfers: meter,
-            device: backend.capabilities().name,
-        })
+        let timings = proved.timings;
+        let device = backend.capabilities().name;
+        Ok(Proved { file, witness_time, upload_time, timings, openings, transfers, device })
     }
 
     fn circuit(&self) -> zkloom_circuits::Compiled {
@@ -378,15 +397,26 @@ impl Keyed {
     }
 
     /// Hiding scalars in key order: given ones first, fresh ones for the rest.
-    fn openings(&self, given: &Openings) -> Result<Openings> {
+    fn hiding(&self, given: &Openings) -> Result<Vec<Fr>> {
+        let externals = self.key.verifying().circuit().externals.iter();
+        let scalar = |external: &ExternalVector| match given.of(external.identifier) {
+            Some(opening) => Ok(opening.hiding),
+            None => Ok(fresh_hiding()?),
+        };
+        externals.map(scalar).collect()
+    }
+
+    /// The openings of a proof's commitments. A given scalar must have opened the same commitment before: under one scalar
+    /// the difference of two commitments is a commitment to the values' difference without hiding.
+    fn opened(&self, hiding: &[Fr], points: &[G1Affine], given: &Openings) -> Result<Openings> {
+        let externals = &self.key.verifying().circuit().externals;
         let mut openings = Openings::default();
-        for external in &self.key.verifying().circuit().externals {
-            let identifier = external.identifier;
-            let hiding = match given.hiding(identifier) {
-                Some(hiding) => hiding,
-                None => fresh_hiding()?,
-            };
-            openings.entries.push(Opening { identifier, hiding });
+        for ((external, hiding), point) in externals.iter().zip(hiding).zip(points) {
+            let (identifier, commitment) = (external.identifier, compressed(point).to_vec());
+            if given.of(identifier).is_some_and(|known| known.commitment != commitment) {
+                return Err(Error::OtherValues { tensor: external.name.clone() });
+            }
+            openings.entries.push(Opening { identifier, hiding: *hiding, commitment });
         }
         Ok(openings)
     }

@@ -70,6 +70,11 @@ impl Srs {
         Ok(srs.pin().clone())
     }
 
+    /// Writes the verifier's part, for verifiers who decide to trust it.
+    pub fn save_pin(pin: &SrsPin, path: &Path) -> Result<()> {
+        Artifact::new(Kind::SrsPin, Vec::new(), pin.to_vec()).save(path)
+    }
+
     /// Whether it is for development only.
     pub fn is_insecure(&self) -> bool {
         self.inner.is_insecure()

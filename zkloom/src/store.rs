@@ -3,14 +3,14 @@
 //! `$ZKLOOM_HOME`, else `$XDG_DATA_HOME/zkloom`, else `$HOME/.local/share/zkloom`. Pins are what verification trusts; they get
 //! there by an explicit act (`srs import`, `srs dev`, `srs trust`, or a `setup` that makes a development SRS).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use zkloom_plonkish::Encode;
 use zkloom_verifier::SrsPin;
 
 use crate::artifact::{Artifact, Kind, hex};
 use crate::error::{Error, Result};
 use crate::files::make_folder;
+use crate::srs::Srs;
 
 /// The home folder of pins and caches.
 #[derive(Clone, Debug)]
@@ -33,6 +33,29 @@ impl Store {
         Ok(Self { root: root.ok_or(Error::NoHome)? })
     }
 
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// All SRSs that are trusted, in the order of their identities. Files that are no pins are reported and left out.
+    pub fn pins(&self) -> Result<Vec<SrsPin>> {
+        let folder = self.root.join("pins");
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
+            paths.push(entry.map_err(Error::io(&folder))?.path());
+        }
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "pin"));
+        paths.sort();
+        let load = |path: &PathBuf| {
+            Srs::load_pin(path).inspect_err(|error| tracing::warn!("{error}; it is ignored")).ok()
+        };
+        Ok(paths.iter().filter_map(load).collect())
+    }
+
     fn pin_path(&self, identity: &[u8; 32]) -> PathBuf {
         self.root.join("pins").join(format!("{}.pin", hex(identity)))
     }
@@ -41,7 +64,7 @@ impl Store {
     pub fn trust(&self, pin: &SrsPin) -> Result<PathBuf> {
         let path = self.pin_path(&pin.identity());
         make_folder(&self.root.join("pins"))?;
-        Artifact::new(Kind::SrsPin, Vec::new(), pin.to_vec()).save(&path)?;
+        Srs::save_pin(pin, &path)?;
         Ok(path)
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use zkloom_plonkish::{Decode, DecodeError, Encode, Reader, Writer};
 use zkloom_verifier::group::compressed;
-use zkloom_verifier::{Proof, SrsKind, SrsPin, VerifyingKey, verify};
+use zkloom_verifier::{Proof, SrsKind, SrsPin, VerifyingKey, verify, verify_batch};
 
 use crate::artifact::{Artifact, Kind, hex};
 use crate::error::{Error, Result};
@@ -128,18 +128,33 @@ impl Verifier {
 
     /// Checks a proof and gives what it binds. The pin must come from the verifier's own trust, never with the proof.
     pub fn verify(&self, proof: &ProofFile, pin: &SrsPin) -> Result<Vec<BoundTensor>> {
-        if proof.key != self.key.digest() {
-            return Err(Error::Mixed {
-                first: proof.place.clone(),
-                second: self.place.clone(),
-                what: "the verification key",
-                wanted: proof.key_hex(),
-                found: hex(&self.key.digest()),
-            });
-        }
-        let decoded = Proof::from_bytes(&self.key, &proof.bytes)?;
+        let decoded = self.decode_proof(proof)?;
         verify(&self.key, pin, &proof.statement, &decoded)?;
         Ok(self.bound(proof))
+    }
+
+    /// Checks many proofs with one pairing equation and gives what each binds. An error that names none of them says that at
+    /// least one is wrong; [`Verifier::verify`] tells which.
+    pub fn verify_batch(&self, proofs: &[ProofFile], pin: &SrsPin) -> Result<Vec<Vec<BoundTensor>>> {
+        let decoded: Vec<Proof> =
+            proofs.iter().map(|proof| self.decode_proof(proof)).collect::<Result<_>>()?;
+        let pairs = proofs.iter().zip(&decoded);
+        let batch: Vec<_> = pairs.map(|(file, proof)| (&self.key, &file.statement, proof)).collect();
+        verify_batch(pin, &batch)?;
+        Ok(proofs.iter().map(|proof| self.bound(proof)).collect())
+    }
+
+    fn decode_proof(&self, proof: &ProofFile) -> Result<Proof> {
+        if proof.key == self.key.digest() {
+            return Ok(Proof::from_bytes(&self.key, &proof.bytes)?);
+        }
+        Err(Error::Mixed {
+            first: proof.place.clone(),
+            second: self.place.clone(),
+            what: "the verification key",
+            wanted: proof.key_hex(),
+            found: hex(&self.key.digest()),
+        })
     }
 
     /// The statement's tensors with their labels.
