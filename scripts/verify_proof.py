@@ -62,7 +62,7 @@ def main() -> int:
     if arguments.self_test:
         from verifier_lib import selftest
 
-        return selftest.run(check_proof)
+        return selftest.run(check_proof, read_statement)
     if None in (arguments.pin, arguments.key, arguments.proof):
         parser.error("--pin, --key and --proof are needed, or --self-test")
     try:

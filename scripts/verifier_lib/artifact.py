@@ -1,4 +1,4 @@
-"""zkLoom's files: a container around an encoding (docs/protocol.md, section 13)."""
+"""zkLoom's files: a container around an encoding (docs/protocol.md, section 10)."""
 
 from __future__ import annotations
 

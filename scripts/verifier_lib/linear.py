@@ -1,4 +1,4 @@
-"""The linear side: views, folds, and the one identity (docs/protocol.md, sections 5 and 6)."""
+"""The linear side: views, folds, and the one identity (docs/protocol.md, section 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The row side: which values a proof opens, and the quotient's value at z that they imply (docs/protocol.md, section 4)."""
+"""The row side: which values a proof opens, and the quotient's value at z that they imply (docs/protocol.md, section 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a proof, drawing its challenges, and the final pairing equation (docs/protocol.md, sections 7 to 9)."""
+"""Reading a proof, drawing its challenges, and the final pairing equation (docs/protocol.md, section 5)."""
 
 from __future__ import annotations
 

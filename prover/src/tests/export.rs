@@ -7,6 +7,8 @@ use zkloom_plonkish::Encode;
 use zkloom_verifier::group::uncompressed;
 use zkloom_verifier::{HashKind, Statement, verify};
 
+use super::early::Setting;
+use super::gadget::Gadget;
 use super::sample::{Sample, Shape};
 use crate::device::Prover;
 
@@ -18,11 +20,10 @@ fn json(statement: &Statement) -> String {
     format!("{{\"publics\": {:?}, \"externals\": [{}]}}\n", statement.publics, externals.join(", "))
 }
 
-fn export(name: &str, shape: &Shape) {
-    let sample = Sample::new(shape);
-    let prover = Prover::new(&sample.backend, &sample.srs, &sample.key).unwrap();
-    let proved = prover.prove(&sample.input(&sample.inputs), &mut |_| {}).unwrap();
-    let (key, pin) = (sample.key.verifying(), sample.srs.pin());
+fn export(name: &str, setting: &impl Setting) {
+    let (key, pin) = (setting.key().verifying(), setting.srs().pin());
+    let prover = Prover::new(setting.backend(), setting.srs(), setting.key()).unwrap();
+    let proved = prover.prove(&setting.honest(), &mut |_| {}).unwrap();
     verify(key, pin, &proved.statement, &proved.proof).unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/proofs").join(name);
     std::fs::create_dir_all(&folder).unwrap();
@@ -35,6 +36,8 @@ fn export(name: &str, shape: &Shape) {
 #[test]
 #[ignore = "writes fixtures/proofs; the proofs are random, so the files change with every run"]
 fn fixtures_for_the_independent_verifier() {
-    export("all-kinds-keccak", &Shape::default());
-    export("all-kinds-blake3", &Shape { hash: HashKind::Blake3, private: false, ..Shape::default() });
+    export("all-kinds-keccak", &Sample::new(&Shape::default()));
+    let public = Shape { hash: HashKind::Blake3, private: false, ..Shape::default() };
+    export("all-kinds-blake3", &Sample::new(&public));
+    export("gadget", &Gadget::new(5, true));
 }
