@@ -9,6 +9,10 @@ use crate::error::VerifyError;
 use crate::group::{read_points, write_points};
 use crate::transcript::HashKind;
 
+/// Most blinding rows of a circuit that a verifier accepts. It evaluates a Lagrange polynomial for each, so a key with
+/// millions of them could keep it busy; proofs need about as many as opened rotations.
+pub const MAX_BLINDING_ROWS: u32 = 1 << 12;
+
 /// What a verifier holds of a circuit: its shape, the commitments to its fixed columns and to the rows of its matrices.
 #[derive(Clone, Debug)]
 pub struct VerifyingKey {
@@ -31,6 +35,12 @@ impl VerifyingKey {
     ) -> Result<Self, VerifyError> {
         let wrong = |what: String| VerifyError::Key { what };
         circuit.validate().map_err(|error| wrong(error.to_string()))?;
+        if circuit.blinding_rows > MAX_BLINDING_ROWS {
+            let found = circuit.blinding_rows;
+            return Err(wrong(format!(
+                "the number of blinding rows is {found}, allowed are at most {MAX_BLINDING_ROWS}"
+            )));
+        }
         if fixed.len() != circuit.fixed.len() {
             return Err(wrong(format!(
                 "{} commitments for {} fixed columns",
