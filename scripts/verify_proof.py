@@ -22,21 +22,21 @@ from verifier_lib.rules import check
 from verifier_lib.verify import verify
 
 
-def read_statement(text: str) -> tuple:
+def read_statement(text: bytes) -> tuple:
     """(publics, externals) from JSON."""
     try:
         value = json.loads(text)
         publics, names = value["publics"], value["externals"]
+        integers = all(type(number) is int for values in publics for number in values)
         externals = [bytes.fromhex(name) for name in names]
     except (ValueError, KeyError, TypeError) as error:
-        raise Rejected(f"the statement is not the expected JSON: {error}") from error
-    integers = all(type(number) is int for values in publics for number in values)
+        raise Rejected(f"the statement is not the expected JSON: {error!r}") from error
     if not integers or any(len(point) != 64 for point in externals):
         raise Rejected("the statement holds something else than integers and points of 64 bytes")
-    return publics, [Reader(point).point() for point in externals]
+    return [list(values) for values in publics], [Reader(point).point() for point in externals]
 
 
-def check_proof(pin_bytes: bytes, key_bytes: bytes, proof_bytes: bytes, statement_text: str | None) -> str:
+def check_proof(pin_bytes: bytes, key_bytes: bytes, proof_bytes: bytes, statement_text: bytes | None) -> str:
     """Accepts by returning a line about what was verified; raises Rejected otherwise."""
     pin = read_pin(artifact.unwrap(pin_bytes, "pin").content)
     key = read_key(artifact.key_content(key_bytes))
@@ -67,7 +67,7 @@ def main() -> int:
         parser.error("--pin, --key and --proof are needed, or --self-test")
     try:
         files = [path.read_bytes() for path in (arguments.pin, arguments.key, arguments.proof)]
-        text = arguments.statement.read_text(encoding="utf-8") if arguments.statement else None
+        text = arguments.statement.read_bytes() if arguments.statement else None
     except OSError as error:
         print(error, file=sys.stderr)
         return 2

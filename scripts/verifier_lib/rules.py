@@ -9,6 +9,8 @@ from .rows import arity, degree, opened, queries
 
 # Bound on lengths and exponents.
 MAX_EXTENT = 1 << 31
+# Each costs the verifier a Lagrange polynomial's value.
+MAX_BLINDING_ROWS = 1 << 12
 
 
 def _require(condition: bool, rule: str) -> None:
@@ -22,6 +24,7 @@ def check(key: Key) -> None:
     size = 1 << circuit.log_rows if circuit.log_rows <= 28 else 0
     _require(2 <= circuit.log_rows <= 28, "from 2^2 to 2^28 rows")
     _require(4 <= circuit.blinding_rows < size, "from 4 to N - 1 blinding rows")
+    _require(circuit.blinding_rows <= MAX_BLINDING_ROWS, "2^12 blinding rows at most")
     _require(3 <= circuit.max_degree <= 9, "a degree from 3 to 9")
     _require(not circuit.copies, "copy constraints are not implemented")
     _require(1 <= sum(circuit.tensor) <= 1 << 16, "from 1 to 2^16 tensor columns")

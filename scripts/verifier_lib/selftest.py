@@ -27,7 +27,7 @@ class Case:
         self.name = folder.name
         self.pin_bytes, self.key_bytes = (folder / "pin").read_bytes(), (folder / "key").read_bytes()
         self.proof = (folder / "proof").read_bytes()
-        self.text = (folder / "statement.json").read_text(encoding="utf-8")
+        self.text = (folder / "statement.json").read_bytes()
         self.statement = read_statement(self.text)
         self.pin: Pin = read_pin(self.pin_bytes)
         self.key: Key = read_key(self.key_bytes)
