@@ -24,6 +24,14 @@ def is_artifact(data: bytes) -> bool:
     return data.startswith(MAGIC)
 
 
+def wrap(kind: str, parents: list, content: bytes) -> bytes:
+    """A zkLoom file, for the self-test."""
+    code = next(code for code, name in KINDS.items() if name == kind)
+    head = MAGIC + bytes([code]) + VERSION.to_bytes(4, "big") + len(parents).to_bytes(4, "big")
+    body = head + b"".join(parents) + len(content).to_bytes(8, "big") + content
+    return body + blake3(body)
+
+
 def unwrap(data: bytes, kind: str) -> Artifact:
     """The content of a zkLoom file of this kind; anything else is taken for a raw encoding."""
     if not is_artifact(data):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
+from .artifact import wrap
 from .bn254 import ORDER
-from .encoding import Key, Pin, Rejected, read_key, read_pin
+from .encoding import Key, Pin, Rejected, point_bytes, read_key, read_pin
 from .hashes import blake3, keccak256
 from .rules import check
 from .verify import read_proof, verify
@@ -134,6 +135,29 @@ def _other_pins(case: Case) -> int:
     return 4
 
 
+def _files(case: Case, check_proof: Callable) -> int:
+    """The same as zkLoom's own files: accepted; rejected with a wrong digest, kind or parent."""
+    def number(value: int, size: int = 4) -> bytes:
+        return value.to_bytes(size, "big", signed=value < 0)
+
+    label = number(1) + number(3) + b"out" + number(1) + number(10) + bytes(8)
+    key = wrap("key", [bytes(32)], b"\1" + number(3) + b"net" + number(1) + label + case.key_bytes)
+    publics, externals = case.statement
+    lists = [number(len(values)) + b"".join(number(value, 8) for value in values) for values in publics]
+    content = b"\1" + number(len(lists)) + b"".join(lists) + number(len(externals))
+    content += b"".join(map(point_bytes, externals)) + number(len(case.proof)) + case.proof
+    proof, pin = wrap("proof", [case.key.digest], content), wrap("pin", [], case.pin_bytes)
+    check_proof(pin, key, proof, None)
+    forgeries = [
+        ("the file's digest", (pin, key, proof[:-40] + bytes([proof[-40] ^ 1]) + proof[-39:])),
+        ("the file is no key", (pin, pin, proof)),
+        ("the proof file belongs to another", (pin, key, wrap("proof", [bytes(32)], content))),
+    ]
+    for reason, files in forgeries:
+        _rejects(f"{case.name}, files", reason, lambda: check_proof(*files, None))
+    return len(forgeries)
+
+
 def _hashes() -> None:
     """Known answers; the Blake3 fixtures check longer inputs."""
     answers = (
@@ -159,7 +183,7 @@ def run(check_proof: Callable, read_statement: Callable) -> int:
             check_proof(case.pin_bytes, case.key_bytes, case.proof, case.text)
             # All elements once; a sample of them in the others, which keeps the test short.
             count = _changed_proofs(case, 1 if position == 0 else 6) + _malformed_proofs(case)
-            count += _changed_statements(case) + _other_pins(case)
+            count += _changed_statements(case) + _other_pins(case) + _files(case, check_proof)
             count += _other_keys(case, [other for other in cases if other is not case])
             print(f"{case.name}: accepted; {count} forgeries rejected", flush=True)
     except (Failure, Rejected, OSError) as error:
