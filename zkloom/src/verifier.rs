@@ -106,7 +106,16 @@ impl Verifier {
 
     /// Writes a file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        Artifact::new(Kind::VerificationKey, vec![self.key.circuit().digest()], self.to_vec()).save(path)
+        self.artifact().save(path)
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.artifact().to_bytes()
+    }
+
+    fn artifact(&self) -> Artifact {
+        Artifact::new(Kind::VerificationKey, vec![self.key.circuit().digest()], self.to_vec())
     }
 
     /// The protocol's key.

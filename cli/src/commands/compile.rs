@@ -1,0 +1,164 @@
+//! `zkloom compile`: from an ONNX network to a circuit.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use zkloom::artifact::hex;
+use zkloom::{
+    CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Visibility, WeightVisibility,
+};
+
+use super::{check_output, file_bytes};
+use crate::console::{Console, Outcome};
+use crate::text::{bytes, table};
+
+/// Options of `zkloom compile`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  zkloom compile fixtures/digits-mlp.onnx --calibration fixtures/digits-calibration.npz -o digits.circuit"
+)]
+pub struct Arguments {
+    /// Trained network, an ONNX file
+    #[arg(value_name = "MODEL.onnx")]
+    model: PathBuf,
+    /// Typical inputs that the scales are chosen from (npz, npy or json; with labels the report tells accuracy)
+    #[arg(long, value_name = "DATA")]
+    calibration: PathBuf,
+    /// Who sees the input
+    #[arg(long, value_enum, default_value = "private")]
+    inputs: TensorVisibility,
+    /// Who sees the output
+    #[arg(long, value_enum, default_value = "public")]
+    outputs: TensorVisibility,
+    /// Who can recompute the key from the weights
+    #[arg(long, value_enum, default_value = "private")]
+    weights: ModelVisibility,
+    /// Bits of an activation, 4 to 12
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    bits: u32,
+    /// Requantisation divides by 2^N; chosen by the noise of rounding if absent
+    #[arg(long, value_name = "N")]
+    shift: Option<u32>,
+    /// Lanes that the rows are spread over; chosen by cost if absent
+    #[arg(long, value_name = "N")]
+    lanes: Option<u32>,
+    /// Columns have 2^N rows; chosen by cost if absent
+    #[arg(long, value_name = "N")]
+    log_rows: Option<u32>,
+    /// File to write; it holds the weights
+    #[arg(short, long, value_name = "CIRCUIT")]
+    output: PathBuf,
+}
+
+/// Who sees an input or output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TensorVisibility {
+    /// Only the prover
+    Private,
+    /// Everyone: the values are part of the statement
+    Public,
+    /// Only the prover, and the statement holds a hiding commitment
+    Committed,
+}
+
+/// Who can recompute the key's commitments to the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModelVisibility {
+    /// Nobody: the commitments hide
+    Private,
+    /// Everyone who has the model
+    Public,
+}
+
+impl From<TensorVisibility> for Visibility {
+    fn from(visibility: TensorVisibility) -> Self {
+        match visibility {
+            TensorVisibility::Private => Self::Private,
+            TensorVisibility::Public => Self::Public,
+            TensorVisibility::Committed => Self::Committed,
+        }
+    }
+}
+
+impl From<ModelVisibility> for WeightVisibility {
+    fn from(visibility: ModelVisibility) -> Self {
+        match visibility {
+            ModelVisibility::Private => Self::Private,
+            ModelVisibility::Public => Self::Public,
+        }
+    }
+}
+
+/// Compiles, writes the circuit and reports.
+pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> {
+    check_output(&arguments.output)?;
+    let model = &arguments.model;
+    let imported = Imported::from_file(model).with_context(|| format!("model {}", model.display()))?;
+    let calibration = Dataset::load(&arguments.calibration).map_err(zkloom::Error::from)?;
+    console.note("quantising");
+    let options = QuantisationOptions { bits: arguments.bits, shift: arguments.shift, ..Default::default() };
+    let quantised = imported.quantise(&calibration, &options)?;
+    console.note("laying out the circuit");
+    let compiled = quantised.compile(&CompileOptions {
+        inputs: arguments.inputs.into(),
+        outputs: arguments.outputs.into(),
+        weights: arguments.weights.into(),
+        lanes: arguments.lanes,
+        log_rows: arguments.log_rows,
+        ..CompileOptions::default()
+    })?;
+    compiled.save(&arguments.output)?;
+    let (report, log_size) = (compiled.report(), compiled.srs_log_size());
+    let size = file_bytes(&arguments.output);
+    let text = format!(
+        "{}\n\n{}\n\nwrote {} ({}); keys need an SRS of log size {log_size}",
+        quantised.report(),
+        report_text(&report),
+        arguments.output.display(),
+        bytes(size)
+    );
+    let json = json!({
+        "circuit": arguments.output, "digest": hex(&compiled.circuit().digest()), "file_bytes": size,
+        "quantisation": quantised.report(), "report": report, "srs_log_size": log_size,
+    });
+    Ok(Outcome::success(text, json))
+}
+
+/// A circuit's sizes layer by layer and in total.
+pub fn report_text(report: &CompileReport) -> String {
+    let interval = |interval: Option<(i64, i64)>| {
+        interval.map_or_else(|| "-".to_owned(), |(min, max)| format!("{min}..{max}"))
+    };
+    let rows: Vec<Vec<String>> = report
+        .layers
+        .iter()
+        .map(|layer| {
+            vec![
+                layer.name.clone(),
+                layer.operator.clone(),
+                format!("{:?}", layer.shape),
+                layer.rows.to_string(),
+                interval(layer.accumulators.map(|found| (found.min, found.max))),
+                layer.table_rows.map_or_else(|| "-".to_owned(), |rows| rows.to_string()),
+            ]
+        })
+        .collect();
+    let shape = &report.shape;
+    format!(
+        "{}\n2^{} rows ({} in use), lanes {}, table sets {} ({} table rows), shift {}, weights {}, linear claims {}\n\
+         predicted: proof {}, proving memory {}",
+        table(&["layer", "operator", "shape", "rows", "accumulators", "table rows"], &rows),
+        shape.log_rows,
+        report.rows_in_use,
+        shape.lanes,
+        shape.table_sets,
+        report.table_rows,
+        report.shift,
+        shape.weights,
+        report.claims,
+        bytes(report.proof_bytes),
+        bytes(report.proving_memory_bytes),
+    )
+}

@@ -1,0 +1,56 @@
+//! `zkloom doctor`: what this machine offers.
+
+use std::path::Path;
+
+use serde_json::json;
+use zkloom::store::Store;
+use zkloom::{DeviceReport, devices};
+
+use super::describe_pin;
+use crate::console::Outcome;
+use crate::exit::Exit;
+use crate::machine::{available_memory, cpu_features, total_memory};
+use crate::text::{bytes, outline};
+
+/// Reports; the exit code tells whether the processor passed its test.
+pub fn run() -> anyhow::Result<Outcome> {
+    let devices = devices::list();
+    let healthy = devices.iter().any(|device| device.name == "cpu" && device.available);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let store = Store::from_environment();
+    let (folder, pins) = match &store {
+        Ok(store) => (Some(store.root()), store.pins()?),
+        Err(_) => (None, Vec::new()),
+    };
+    let writable = folder.is_some_and(is_writable);
+    let json = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "architecture": std::env::consts::ARCH, "system": std::env::consts::OS,
+        "cpu_features": cpu_features(), "threads": threads,
+        "memory_bytes": total_memory(), "available_memory_bytes": available_memory(),
+        "devices": devices.iter().map(device_json).collect::<Vec<_>>(),
+        "self_test": if healthy { "passed" } else { "FAILED" },
+        "store": folder, "store_writable": writable,
+        "trusted_srs": pins.iter().map(describe_pin).collect::<Vec<_>>(),
+    });
+    let mut shown = json.clone();
+    for name in ["memory_bytes", "available_memory_bytes"] {
+        let text = json[name].as_u64().map_or_else(|| "not known".to_owned(), bytes);
+        shown[name] = json!(text);
+    }
+    let exit = if healthy { Exit::Success } else { Exit::Resource };
+    Ok(Outcome { text: outline(&shown), json, exit })
+}
+
+fn device_json(device: &DeviceReport) -> serde_json::Value {
+    let DeviceReport { name, available, description, memory } = device;
+    json!({ "name": name, "available": available, "description": description, "memory_bytes": memory })
+}
+
+/// Whether files can be made in a folder, or in the nearest folder above it that exists.
+fn is_writable(folder: &Path) -> bool {
+    let Some(existing) = folder.ancestors().find(|folder| folder.exists()) else { return false };
+    let probe = existing.join(format!(".zkloom-doctor-{}", std::process::id()));
+    let made = std::fs::write(&probe, b"").is_ok();
+    made && std::fs::remove_file(&probe).is_ok()
+}

@@ -1,0 +1,158 @@
+//! `zkloom prove`: one inference.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Value, json};
+use zkloom::{Dataset, Keyed, Openings, ProveOptions, Proved, Stage, Timing};
+
+use super::{INSECURE, check_output, file_bytes, is_insecure, tensor_json, tensors_text};
+use crate::args::Device;
+use crate::console::{Console, Outcome};
+use crate::exit::Failure;
+use crate::text::{bytes, duration, table};
+
+/// Options of `zkloom prove`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  zkloom prove --key keys/proving.key --input fixtures/digit.npy -o digit.proof"
+)]
+pub struct Arguments {
+    /// Proving key
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The network's input (npy, npz or json)
+    #[arg(long, value_name = "INPUT")]
+    input: PathBuf,
+    /// Which sample of a file with several, from 0
+    #[arg(long, value_name = "I")]
+    index: Option<usize>,
+    /// File to write
+    #[arg(short, long, value_name = "PROOF")]
+    output: PathBuf,
+    /// Openings of committed tensors: read if the file exists, so that commitments are the same as before, and written
+    #[arg(long, value_name = "FILE")]
+    openings: Option<PathBuf>,
+    /// Device.
+    #[command(flatten)]
+    device: Device,
+}
+
+/// Proves, writes the proof and reports.
+pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> {
+    check_output(&arguments.output)?;
+    let keyed = Keyed::load(&arguments.key)?;
+    let input = read_input(&keyed, &arguments.input, arguments.index)?;
+    let openings = read_openings(arguments.openings.as_deref())?;
+    let options = ProveOptions {
+        backend: arguments.device.backend.clone(),
+        threads: arguments.device.threads(),
+        openings: openings.clone(),
+    };
+    let (proved, total) = with_progress(&keyed, &input, &options, console)
+        .with_context(|| format!("input {}", arguments.input.display()))?;
+    if let Some(path) = &arguments.openings {
+        // Before the proof: a commitment without its opening would be of no use.
+        let mut all = openings;
+        all.extend(proved.openings());
+        check_output(path)?;
+        all.save(path)?;
+    }
+    proved.file().save(&arguments.output)?;
+    report(&keyed, &proved, total, arguments, console)
+}
+
+/// One sample of the network's shape.
+fn read_input(keyed: &Keyed, path: &Path, index: Option<usize>) -> anyhow::Result<Vec<f32>> {
+    let place = || format!("input {}", path.display());
+    let data = Dataset::load(path).map_err(zkloom::Error::from)?;
+    let samples = data.samples(&keyed.input_shape()).map_err(zkloom::Error::from).with_context(place)?;
+    let count = samples.count();
+    let index = match index {
+        None if count > 1 => {
+            let message = format!("it holds {count} samples; choose one with --index 0 to {}", count - 1);
+            return Err(anyhow::Error::from(Failure::option(message)).context(place()));
+        }
+        given => given.unwrap_or(0),
+    };
+    let missing =
+        || Failure::option(format!("--index {index}: it holds {count} samples, 0 to {}", count - 1));
+    Ok(samples.get(index).ok_or_else(missing).with_context(place)?.to_vec())
+}
+
+fn read_openings(path: Option<&Path>) -> anyhow::Result<Openings> {
+    match path.filter(|path| path.exists()) {
+        Some(path) => Ok(Openings::load(path)?),
+        None => Ok(Openings::default()),
+    }
+}
+
+/// Proves with a progress bar; gives the wall time too.
+pub fn with_progress(
+    keyed: &Keyed,
+    input: &[f32],
+    options: &ProveOptions,
+    console: &Console,
+) -> anyhow::Result<(Proved, Duration)> {
+    let bar = console.progress(Stage::ALL.len() as u64);
+    bar.set_message("values");
+    let start = Instant::now();
+    let result = keyed.prove(input, options, &mut |stage: Stage| {
+        let position = Stage::ALL.iter().position(|other| *other == stage).unwrap_or(0);
+        bar.set_position(position as u64);
+        bar.set_message(stage.name());
+    });
+    let elapsed = start.elapsed();
+    bar.finish_and_clear();
+    Ok((result?, elapsed))
+}
+
+/// Time by stage as a table. What is left of the total is the computation of the network's values and the device's test.
+pub fn stages_text(timings: &[Timing], total: Duration) -> String {
+    let mut rows: Vec<Vec<String>> =
+        timings.iter().map(|t| vec![format!("  {}", t.stage.name()), duration(t.duration)]).collect();
+    let rest = total.saturating_sub(timings.iter().map(|timing| timing.duration).sum());
+    rows.insert(0, vec!["  values, device test".to_owned(), duration(rest)]);
+    rows.push(vec!["  total".to_owned(), duration(total)]);
+    table(&["proving", ""], &rows)
+}
+
+/// Time by stage in seconds.
+pub fn stages_json(timings: &[Timing]) -> Vec<Value> {
+    let stage = |t: &Timing| json!({ "stage": t.stage.name(), "seconds": t.duration.as_secs_f64() });
+    timings.iter().map(stage).collect()
+}
+
+fn report(
+    keyed: &Keyed,
+    proved: &Proved,
+    total: Duration,
+    arguments: &Arguments,
+    console: &Console,
+) -> anyhow::Result<Outcome> {
+    let insecure = is_insecure(keyed.srs_kind());
+    if insecure {
+        console.warn(INSECURE);
+    }
+    let (file, output) = (proved.file(), &arguments.output);
+    let tensors = keyed.verifier().verify(file, &keyed.pin())?;
+    let size = file_bytes(output);
+    let text = format!(
+        "{}\ndevice {}\n\neveryone who has the proof sees:\n{}\n\nwrote {} ({}, of which the proof {})",
+        stages_text(proved.timings(), total),
+        proved.device(),
+        tensors_text(&tensors),
+        output.display(),
+        bytes(size),
+        bytes(file.bytes.len() as u64),
+    );
+    let json = json!({
+        "proof": output, "file_bytes": size, "proof_bytes": file.bytes.len(), "key": file.key_hex(),
+        "insecure_srs": insecure, "device": proved.device(), "transfers": proved.transfers(),
+        "seconds": total.as_secs_f64(), "stages": stages_json(proved.timings()),
+        "tensors": tensors.iter().map(tensor_json).collect::<Vec<_>>(), "openings": arguments.openings,
+    });
+    Ok(Outcome::success(text, json))
+}
