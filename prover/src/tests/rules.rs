@@ -406,6 +406,19 @@ fn remainders_are_no_field_elements() {
 }
 
 #[test]
+fn gates_hold_on_their_rows() {
+    let gadget = Gadget::new(5, true);
+    let moved = |row: usize| {
+        cheat(&gadget, ChangedTrace(move |draft: &mut Draft| draft.advice[ACTIVATIONS].add(row, Fr::one())))
+    };
+    // The gate compares rows 50 and 51, which nothing else reads.
+    assert_eq!(moved(49), Ok(()));
+    assert_eq!(moved(50), Err(VerifyError::Invalid));
+    assert_eq!(moved(51), Err(VerifyError::Invalid));
+    assert_eq!(moved(52), Ok(()));
+}
+
+#[test]
 fn outputs_belong_to_their_matrix() {
     // Every claim kind alone: its output moved by one is refused.
     let outputs =

@@ -352,6 +352,57 @@ fn link_challenge_follows_both_forms() {
     }
 }
 
+/// A network input that is in range for the lookups, which read the row form, and out of range for the claims, which read the
+/// coefficient form. Another coefficient, which nothing reads, brings the form's value at beta back.
+struct TwoInputs<'s> {
+    sample: &'s Sample,
+    known: Known,
+    /// Whether the other coefficient is used.
+    balanced: bool,
+}
+
+impl TwoInputs<'_> {
+    fn step(&self) -> Fr {
+        from_integer(OUT_OF_RANGE - self.sample.inputs.dense[0])
+    }
+}
+
+impl Conduct<CpuBackend> for TwoInputs<'_> {
+    fn trace(&mut self, draft: &mut Draft) {
+        for (row, weights) in self.sample.weights[0].iter_rows().enumerate() {
+            add_cell(draft, self.sample, "y1", row, self.step() * from_integer(weights[0]));
+        }
+        // The same value, but kept as a field element, which the second form can change.
+        add_cell(draft, self.sample, "dense", 0, Fr::zero());
+    }
+
+    fn coefficient_form(&mut self, column: usize, cells: &mut std::collections::BTreeMap<usize, Fr>) {
+        let (own, row) = cell(self.sample, "dense", 0);
+        if column != own {
+            return;
+        }
+        *cells.entry(row).or_default() += self.step();
+        if self.balanced {
+            let unread = self.sample.circuit.usable() - 1;
+            let power = self.known.guess("beta").inverse().unwrap().pow([(unread - row) as u64]);
+            *cells.entry(unread).or_default() -= self.step() * power;
+        }
+    }
+}
+
+#[test]
+fn beta_follows_both_forms() {
+    let sample = sample();
+    let plan = |balanced: bool| {
+        let sample = &sample;
+        move |known: Known, _: &mut ProverInput| TwoInputs { sample, known, balanced }
+    };
+    let early = Schedule::protocol().early("beta", "statement");
+    bites(&sample, &early, plan(true));
+    harmless(&sample, &early, plan(false));
+    harmless(&sample, &Schedule::protocol().early("beta", "round1"), plan(true));
+}
+
 /// A network input out of its range: the running sum does not end at zero, and a helper pays for it on that row.
 struct BalancedIdentities<'s> {
     sample: &'s Sample,
