@@ -70,7 +70,7 @@ impl Bounds<'_> {
         let role = self.circuit.matrices.get(matrix as usize).map(|m| Variable::Role { index: m.row_role });
         let row_role = role.ok_or_else(|| format!("matrix {matrix} does not exist"))?;
         let positions = input.iter().flat_map(exponents).chain(ones.iter().flat_map(exponents_of_ones));
-        if values.rows() > 1 && positions.into_iter().any(|(variable, ..)| variable == row_role) {
+        if positions.into_iter().any(|(variable, ..)| variable == row_role) {
             return Err(format!("the rows of matrix {matrix} and its input have one axis role"));
         }
         let cells = self.of_views(claim, input)?;

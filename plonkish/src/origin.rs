@@ -176,6 +176,9 @@ fn check_coverage(circuit: &Circuit, tensor: &Tensor, piece: &Piece, claim: u32)
         .ok_or_else(|| refuse(tensor, format!("claim {claim} does not exist")))?;
     let mut covered = vec![false; piece.length as usize];
     for view in claim.output.iter().filter(|view| view.column == piece.column && view.coefficient == 1) {
+        if view.size() > circuit.usable() as u64 {
+            return Err(refuse(tensor, format!("claim `{}` visits cells several times", claim.name)));
+        }
         for row in view.rows() {
             let index = row.checked_sub(u64::from(piece.offset));
             if let Some(slot) = index.and_then(|index| covered.get_mut(index as usize)) {

@@ -12,6 +12,14 @@ pub const MAX_LOG_ROWS: u32 = 28;
 /// Bound on any length or exponent, so that sums of them stay far from overflow.
 const MAX_EXTENT: u64 = 1 << 31;
 
+/// Bounds that keep a verifier's work near the size of its key, whatever the key. Real circuits stay far below them.
+const MAX_BLINDING_ROWS: u64 = 256;
+const MAX_ARITY: u64 = 16;
+const MAX_ROTATIONS: u64 = 32;
+const MAX_NAME: u64 = 256;
+const MAX_OUTPUT_VIEWS: u64 = 256;
+const MAX_COLUMNS: u64 = 4096;
+
 /// What is wrong with a circuit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CircuitError {
@@ -83,15 +91,11 @@ pub enum CircuitError {
 
 type Check = Result<(), CircuitError>;
 
-fn size(what: impl Into<String>, found: u64, range: core::ops::RangeInclusive<u64>) -> Check {
+fn size(what: impl FnOnce() -> String, found: u64, range: core::ops::RangeInclusive<u64>) -> Check {
     if range.contains(&found) {
         return Ok(());
     }
-    Err(CircuitError::Size {
-        what: what.into(),
-        found,
-        allowed: format!("{} to {}", range.start(), range.end()),
-    })
+    Err(CircuitError::Size { what: what(), found, allowed: format!("{} to {}", range.start(), range.end()) })
 }
 
 fn exists(place: &str, what: &'static str, index: u32, count: usize) -> Check {
@@ -104,13 +108,26 @@ fn exists(place: &str, what: &'static str, index: u32, count: usize) -> Check {
 impl Circuit {
     /// Checks every rule that does not depend on values.
     pub fn validate(&self) -> Check {
-        size("log2 of the number of rows", u64::from(self.log_rows), 2..=u64::from(MAX_LOG_ROWS))?;
-        size("the number of blinding rows", u64::from(self.blinding_rows), 4..=self.rows() as u64 - 1)?;
-        size("the maximal degree", u64::from(self.max_degree), 3..=9)?;
+        size(
+            || "log2 of the number of rows".to_owned(),
+            u64::from(self.log_rows),
+            2..=u64::from(MAX_LOG_ROWS),
+        )?;
+        size(
+            || "the number of blinding rows".to_owned(),
+            u64::from(self.blinding_rows),
+            4..=MAX_BLINDING_ROWS.min(self.rows() as u64 - 1),
+        )?;
+        size(|| "the maximal degree".to_owned(), u64::from(self.max_degree), 3..=9)?;
+        self.check_names()?;
         if !self.copies.is_empty() {
             return Err(CircuitError::Unsupported { what: "copy constraints" });
         }
-        size("the number of tensor columns", self.tensor_columns().count() as u64, 1..=1 << 16)?;
+        size(
+            || "the number of tensor columns".to_owned(),
+            self.tensor_columns().count() as u64,
+            1..=1 << 16,
+        )?;
         self.check_gates()?;
         self.check_lookups()?;
         self.check_blinding()?;
@@ -120,7 +137,27 @@ impl Circuit {
         }
         self.check_folds()?;
         self.check_statement()?;
-        self.check_tensors()
+        self.check_tensors()?;
+        self.check_readable()
+    }
+
+    fn check_names(&self) -> Check {
+        let names = self.advice.iter().map(|part| &part.name).chain(self.fixed.iter().map(|part| &part.name));
+        let names = names.chain(self.gates.iter().map(|part| &part.name)).chain(&self.roles);
+        let names = names.chain(self.lookups.iter().map(|part| &part.name));
+        let names = names.chain(self.matrices.iter().map(|part| &part.name));
+        let names = names.chain(self.claims.iter().map(|part| &part.name));
+        let names = names.chain(self.publics.iter().map(|part| &part.name));
+        let mut names = names.chain(self.externals.iter().map(|part| &part.name));
+        names.try_for_each(|name| {
+            size(|| "the length of a name".to_owned(), name.len() as u64, 0..=MAX_NAME)
+        })?;
+        for (what, count) in
+            [("advice", self.advice.len()), ("fixed", self.fixed.len()), ("table set", self.table_sets.len())]
+        {
+            size(|| format!("the number of {what} columns"), count as u64, 0..=MAX_COLUMNS)?;
+        }
+        Ok(())
     }
 
     fn check_query(&self, place: &str, query: &Query) -> Check {
@@ -129,7 +166,7 @@ impl Circuit {
             Column::Fixed { index } => exists(place, "fixed column", index, self.fixed.len())?,
         }
         size(
-            format!("a rotation in {place}"),
+            || format!("a rotation in {place}"),
             u64::from(query.rotation.unsigned_abs()),
             0..=u64::from(self.blinding_rows),
         )
@@ -159,6 +196,7 @@ impl Circuit {
 
     fn check_lookups(&self) -> Check {
         let arity = self.arity();
+        size(|| "the number of coordinates of tables".to_owned(), arity as u64, 0..=MAX_ARITY)?;
         if !self.lookups.is_empty() && self.table_sets.is_empty() {
             let place = format!("lookup `{}`", self.lookups.first().map_or("", |lookup| &lookup.name));
             return Err(CircuitError::Missing { place, what: "table set", index: 0 });
@@ -166,7 +204,7 @@ impl Circuit {
         for lookup in &self.lookups {
             let place = format!("lookup `{}`", lookup.name);
             size(
-                format!("the number of coordinates of {place}"),
+                || format!("the number of coordinates of {place}"),
                 lookup.tuple.len() as u64,
                 1..=arity as u64,
             )?;
@@ -178,7 +216,7 @@ impl Circuit {
         for (index, set) in self.table_sets.iter().enumerate() {
             let place = format!("table set {index}");
             size(
-                format!("the number of coordinates of {place}"),
+                || format!("the number of coordinates of {place}"),
                 set.values.len() as u64,
                 arity as u64..=arity as u64,
             )?;
@@ -230,21 +268,34 @@ impl Circuit {
             }
             needed = needed.max(if advice.tensor { shown + 3 } else { shown });
         }
-        size("the number of blinding rows", u64::from(self.blinding_rows), needed..=self.rows() as u64 - 1)
+        if let Some((column, rotations)) =
+            opened.iter().find(|(_, rotations)| rotations.len() as u64 > MAX_ROTATIONS)
+        {
+            return size(
+                || format!("the number of rotations of {column:?}"),
+                rotations.len() as u64,
+                0..=MAX_ROTATIONS,
+            );
+        }
+        let rows = self.rows() as u64 - 1;
+        size(|| "the number of blinding rows".to_owned(), u64::from(self.blinding_rows), needed..=rows)
     }
 
     fn check_matrices(&self) -> Check {
-        for (index, matrix) in self.matrices.iter().enumerate() {
+        let mut uses = vec![0_u64; self.matrices.len()];
+        for claim in &self.claims {
+            if let Relation::Matrix { matrix, .. } = &claim.relation
+                && let Some(count) = uses.get_mut(*matrix as usize)
+            {
+                *count += 1;
+            }
+        }
+        for (matrix, uses) in self.matrices.iter().zip(uses) {
             let place = format!("matrix `{}`", matrix.name);
-            size(format!("the number of rows of {place}"), u64::from(matrix.rows), 1..=MAX_EXTENT)?;
-            size(format!("the number of columns of {place}"), u64::from(matrix.columns), 1..=MAX_EXTENT)?;
+            size(|| format!("the number of rows of {place}"), u64::from(matrix.rows), 1..=MAX_EXTENT)?;
+            size(|| format!("the number of columns of {place}"), u64::from(matrix.columns), 1..=MAX_EXTENT)?;
             exists(&place, "axis role", matrix.row_role, self.roles.len())?;
-            let uses = |claim: &&Claim| matches!(&claim.relation, Relation::Matrix { matrix, .. } if *matrix as usize == index);
-            size(
-                format!("the number of claims about {place}"),
-                self.claims.iter().filter(uses).count() as u64,
-                1..=1,
-            )?;
+            size(|| format!("the number of claims about {place}"), uses, 1..=1)?;
         }
         Ok(())
     }
@@ -262,14 +313,18 @@ impl Circuit {
                     exists(&place, "matrix column", one.column, columns as usize)?;
                     self.check_monomial(&place, &one.scale, false)?;
                     for axis in &one.axes {
-                        size(format!("a position axis of {place}"), u64::from(axis.count), 1..=MAX_EXTENT)?;
+                        size(
+                            || format!("a position axis of {place}"),
+                            u64::from(axis.count),
+                            1..=MAX_EXTENT,
+                        )?;
                         self.check_monomial(&place, &axis.ratio, false)?;
                     }
                 }
                 Ok(())
             }
             Relation::Product { left, right, length } => {
-                size(format!("the contraction length of {place}"), u64::from(*length), 1..=MAX_EXTENT)?;
+                size(|| format!("the contraction length of {place}"), u64::from(*length), 1..=MAX_EXTENT)?;
                 self.check_fold_views(&place, left, u64::from(*length))?;
                 self.check_fold_views(&place, right, u64::from(*length))
             }
@@ -294,7 +349,7 @@ impl Circuit {
             return Err(CircuitError::Monomials { claim, reason });
         }
         for power in &monomial.powers {
-            size(format!("an exponent in {place}"), u64::from(power.exponent), 1..=MAX_EXTENT)?;
+            size(|| format!("an exponent in {place}"), u64::from(power.exponent), 1..=MAX_EXTENT)?;
             if let Variable::Role { index } = power.variable {
                 exists(place, "axis role", index, self.roles.len())?;
             }
@@ -308,11 +363,11 @@ impl Circuit {
             exists(place, "tensor column", view.column, columns)?;
             self.check_monomial(place, &view.scale, fold)?;
             for segment in view.axes.iter().flat_map(|axis| &axis.segments) {
-                size(format!("a segment of {place}"), u64::from(segment.count), 0..=MAX_EXTENT)?;
+                size(|| format!("a segment of {place}"), u64::from(segment.count), 0..=MAX_EXTENT)?;
                 self.check_monomial(place, &segment.ratio, fold)?;
                 self.check_monomial(place, &segment.scale, fold)?;
             }
-            size(format!("the number of cells of a view of {place}"), view.size(), 0..=MAX_EXTENT)?;
+            size(|| format!("the number of cells of a view of {place}"), view.size(), 0..=MAX_EXTENT)?;
             let limit = self.usable() as u64;
             if let Some(reach) = view.reach().filter(|reach| *reach >= limit) {
                 return Err(CircuitError::Reach {
@@ -334,7 +389,7 @@ impl Circuit {
             let far = |s: &Segment| fold(&s.scale) + fold(&s.ratio) * u64::from(s.count.saturating_sub(1));
             let axes = view.axes.iter().map(|axis| axis.segments.iter().map(far).max().unwrap_or(0));
             let last = axes.fold(fold(&view.scale), u64::saturating_add);
-            size(format!("the last fold entry of {place}"), last, 0..=length.saturating_sub(1))?;
+            size(|| format!("the last fold entry of {place}"), last, 0..=length.saturating_sub(1))?;
         }
         Ok(())
     }
@@ -344,6 +399,12 @@ impl Circuit {
     fn check_output(&self, claim: &Claim) -> Check {
         let fail = |reason| Err(CircuitError::Monomials { claim: claim.name.clone(), reason });
         let mut boxes: Vec<Vec<(Variable, u64, u64)>> = Vec::new();
+        let views = claim.output.len() as u64;
+        size(
+            || format!("the number of output views of claim `{}`", claim.name),
+            views,
+            0..=MAX_OUTPUT_VIEWS,
+        )?;
         for view in &claim.output {
             if view.coefficient == 0 {
                 return fail("an output view has coefficient zero");
@@ -414,7 +475,7 @@ impl Circuit {
             covered = covered.saturating_add(*count);
         }
         size(
-            format!("the number of cells of {place}"),
+            || format!("the number of cells of {place}"),
             u64::from(covered),
             u64::from(length)..=u64::from(length),
         )
@@ -423,11 +484,15 @@ impl Circuit {
     fn check_folds(&self) -> Check {
         let folds = self.folds();
         size(
-            "the number of random runs of folds",
+            || "the number of random runs of folds".to_owned(),
             self.fold_blinds.runs.len() as u64,
             folds.len() as u64..=folds.len() as u64,
         )?;
-        size("the number of random entries of a fold", u64::from(self.fold_blinds.count), 3..=64)?;
+        size(
+            || "the number of random entries of a fold".to_owned(),
+            u64::from(self.fold_blinds.count),
+            3..=64,
+        )?;
         let columns = self.tensor_columns().count();
         for run in &self.fold_blinds.runs {
             exists("a fold's random run", "tensor column", run.column, columns)?;
@@ -443,31 +508,76 @@ impl Circuit {
             }
         }
         let (_, input, left) = self.fold_segments();
-        size("the length of the folds", input.max(left), 0..=MAX_EXTENT)
+        size(|| "the length of the folds".to_owned(), input.max(left), 0..=MAX_EXTENT)
     }
 
     fn check_statement(&self) -> Check {
-        let claims = |test: &dyn Fn(&Relation) -> bool| {
-            self.claims.iter().filter(|c| test(&c.relation)).count() as u64
-        };
-        for (index, public) in self.publics.iter().enumerate() {
-            size(
-                format!("the length of public tensor `{}`", public.name),
-                u64::from(public.length),
-                1..=MAX_EXTENT,
-            )?;
-            let used = claims(&|r| matches!(r, Relation::Public { tensor } if *tensor as usize == index));
-            size(format!("the number of claims about public tensor `{}`", public.name), used, 1..=u64::MAX)?;
+        let (mut publics, mut externals) =
+            (vec![0_u64; self.publics.len()], vec![0_u64; self.externals.len()]);
+        for claim in &self.claims {
+            let count = match claim.relation {
+                Relation::Public { tensor } => publics.get_mut(tensor as usize),
+                Relation::External { vector } => externals.get_mut(vector as usize),
+                _ => None,
+            };
+            if let Some(count) = count {
+                *count += 1;
+            }
         }
-        for (index, external) in self.externals.iter().enumerate() {
+        for (public, uses) in self.publics.iter().zip(publics) {
+            let place = format!("public tensor `{}`", public.name);
+            size(|| format!("the length of {place}"), u64::from(public.length), 1..=MAX_EXTENT)?;
+            size(|| format!("the number of claims about {place}"), uses, 1..=u64::MAX)?;
+        }
+        for (external, uses) in self.externals.iter().zip(externals) {
+            let place = format!("external vector `{}`", external.name);
             let extent = u64::from(external.offset) + u64::from(external.length);
-            size(format!("the extent of external vector `{}`", external.name), extent, 1..=MAX_EXTENT)?;
-            let used = claims(&|r| matches!(r, Relation::External { vector } if *vector as usize == index));
-            size(
-                format!("the number of claims about external vector `{}`", external.name),
-                used,
-                1..=u64::MAX,
-            )?;
+            size(|| format!("the extent of {place}"), extent, 1..=MAX_EXTENT)?;
+            size(|| format!("the number of claims about {place}"), uses, 1..=u64::MAX)?;
+        }
+        let publics = self.publics.iter().map(|public| public.identifier);
+        let mut identifiers: Vec<u32> = publics.chain(self.externals.iter().map(|e| e.identifier)).collect();
+        identifiers.sort_unstable();
+        let twice = identifiers.iter().zip(identifiers.iter().skip(1)).find(|(a, b)| a == b);
+        size(
+            || "the number of tensors of one identifier".to_owned(),
+            if twice.is_some() { 2 } else { 1 },
+            1..=1,
+        )
+    }
+
+    /// Every view of every claim stays inside one declared piece of a tensor, so that each cell that a claim speaks of has a
+    /// recorded origin. Cells of nothing in particular, and the random cells of folds, cannot be read.
+    fn check_readable(&self) -> Check {
+        let pieces = self.tensors.iter().flat_map(|tensor| &tensor.pieces);
+        let mut ranges: Vec<(u32, u64, u64)> = pieces
+            .filter(|piece| piece.length > 0)
+            .map(|piece| {
+                (piece.column, u64::from(piece.offset), u64::from(piece.offset) + u64::from(piece.length))
+            })
+            .collect();
+        ranges.sort_unstable();
+        let inside = |view: &View| {
+            let Some(reach) = view.reach() else { return true };
+            let key = (view.column, u64::from(view.offset), u64::MAX);
+            let before =
+                ranges.partition_point(|range| *range <= key).checked_sub(1).and_then(|at| ranges.get(at));
+            before.is_some_and(|(column, _, end)| *column == view.column && reach < *end)
+        };
+        for claim in &self.claims {
+            let inputs: [&[View]; 2] = match &claim.relation {
+                Relation::Matrix { input, .. } => [input, &[]],
+                Relation::Linear { inputs } => [inputs, &[]],
+                Relation::Product { left, right, .. } => [left, right],
+                Relation::Public { .. } | Relation::External { .. } => [&[], &[]],
+            };
+            if let Some(view) =
+                claim.output.iter().chain(inputs.into_iter().flatten()).find(|view| !inside(view))
+            {
+                let tensor = format!("at row {} of tensor column {}", view.offset, view.column);
+                let reason = format!("claim `{}` speaks of cells that no tensor declares", claim.name);
+                return Err(CircuitError::Origin { tensor, reason });
+            }
         }
         Ok(())
     }
