@@ -10,6 +10,8 @@ from .hashes import blake3, keccak256
 
 # Nested expressions deeper than this are no encodings.
 MAX_DEPTH = 64
+# Longest name of a part of a circuit, in bytes.
+MAX_NAME = 256
 
 
 class Rejected(Exception):
@@ -78,6 +80,13 @@ class Reader:
             return self.raw(self.u32()).decode("utf-8")
         except UnicodeDecodeError as error:
             raise Rejected(f"byte {self.at}: a name is not UTF-8") from error
+
+    def name(self) -> str:
+        """A string of at most 256 bytes."""
+        value = self.string()
+        if len(value.encode()) > MAX_NAME:
+            raise Rejected(f"byte {self.at}: a name is longer than {MAX_NAME} bytes")
+        return value
 
     def many(self, read: Callable) -> list:
         """u32 count, then so many values; each takes at least one byte."""
@@ -296,7 +305,7 @@ def _ones(reader: Reader) -> Ones:
 
 
 def _claim(reader: Reader) -> Claim:
-    name, output, code = reader.string(), _views(reader), reader.u8()
+    name, output, code = reader.name(), _views(reader), reader.u8()
     if code == 0:
         return Claim(name, output, "matrix", (reader.u32(), _views(reader), reader.many(lambda: _ones(reader))))
     if code == 1:
@@ -309,13 +318,13 @@ def _claim(reader: Reader) -> Claim:
 
 
 def _lookup(reader: Reader) -> Lookup:
-    reader.string()
+    reader.name()
     selector = reader.u32()
     return Lookup(selector, reader.many(lambda: _expression(reader)), _expression(reader))
 
 
 def _matrix(reader: Reader) -> Matrix:
-    head = reader.string(), reader.u32(), reader.u32()
+    head = reader.name(), reader.u32(), reader.u32()
     reader.boolean()
     return Matrix(*head, reader.u32())
 
@@ -336,12 +345,12 @@ def _tensor(reader: Reader) -> tuple:
 
 
 def _advice(reader: Reader) -> bool:
-    reader.string()
+    reader.name()
     return reader.boolean()
 
 
 def _gate(reader: Reader) -> tuple:
-    reader.string()
+    reader.name()
     return _expression(reader)
 
 
@@ -353,16 +362,16 @@ def read_circuit(reader: Reader) -> Circuit:
         blinding_rows=u32(),
         max_degree=u32(),
         tensor=reader.many(lambda: _advice(reader)),
-        fixed=reader.many(reader.string),
+        fixed=reader.many(reader.name),
         gates=reader.many(lambda: _gate(reader)),
         table_sets=reader.many(lambda: TableSet(reader.many(u32), u32(), u32())),
         lookups=reader.many(lambda: _lookup(reader)),
         copies=reader.many(lambda: reader.raw(16)),
-        roles=reader.many(reader.string),
+        roles=reader.many(reader.name),
         matrices=reader.many(lambda: _matrix(reader)),
         claims=reader.many(lambda: _claim(reader)),
-        publics=reader.many(lambda: Public(u32(), reader.string(), u32(), (reader.i64(), reader.i64()))),
-        externals=reader.many(lambda: External(u32(), reader.string(), u32(), u32())),
+        publics=reader.many(lambda: Public(u32(), reader.name(), u32(), (reader.i64(), reader.i64()))),
+        externals=reader.many(lambda: External(u32(), reader.name(), u32(), u32())),
         blind_count=u32(),
         blind_runs=reader.many(lambda: (u32(), u32())),
         tensors=reader.many(lambda: _tensor(reader)),
@@ -394,7 +403,9 @@ def read_key(data: bytes) -> Key:
     if code >= len(HASHES):
         raise Rejected("unknown transcript hash")
     digest, protocol = HASHES[code]
-    srs, circuit = reader.raw(32), read_circuit(reader)
+    srs = reader.raw(32)
+    reader.raw(32)  # the application's context, bound by the digest alone
+    circuit = read_circuit(reader)
     fixed = reader.many(reader.point)
     matrices = reader.many(lambda: reader.many(reader.point))
     reader.end()
@@ -421,6 +432,8 @@ def read_pin(data: bytes) -> Pin:
     reader.end()
     if None in (one, tau, gamma):
         raise Rejected("a point of the pin is the identity")
+    if tau[0] == one[0] or gamma[0] == one[0] or tau[0] == gamma[0]:
+        raise Rejected("the secrets of the pin are known to everyone: equal up to sign to 1 or to each other")
     for first, second in ((tau, tau_2), (gamma, gamma_2)):
         if not pairing_product_is_one([(first, one_2), (negate(one), second)]):
             raise Rejected("the two groups of the pin speak of different secrets")

@@ -9,8 +9,8 @@ from .rows import arity, degree, opened, queries
 
 # Bound on lengths and exponents.
 MAX_EXTENT = 1 << 31
-# Each costs the verifier a Lagrange polynomial's value.
-MAX_BLINDING_ROWS = 1 << 12
+# Bounds that keep a verifier's work near the size of its key.
+MAX_BLINDING_ROWS, MAX_ARITY, MAX_ROTATIONS, MAX_OUTPUT_VIEWS, MAX_COLUMNS = 256, 16, 32, 256, 4096
 
 
 def _require(condition: bool, rule: str) -> None:
@@ -24,8 +24,10 @@ def check(key: Key) -> None:
     size = 1 << circuit.log_rows if circuit.log_rows <= 28 else 0
     _require(2 <= circuit.log_rows <= 28, "from 2^2 to 2^28 rows")
     _require(4 <= circuit.blinding_rows < size, "from 4 to N - 1 blinding rows")
-    _require(circuit.blinding_rows <= MAX_BLINDING_ROWS, "2^12 blinding rows at most")
+    _require(circuit.blinding_rows <= MAX_BLINDING_ROWS, "at most 256 blinding rows")
     _require(3 <= circuit.max_degree <= 9, "a degree from 3 to 9")
+    for columns in (circuit.tensor, circuit.fixed, circuit.table_sets):
+        _require(len(columns) <= MAX_COLUMNS, "at most 4,096 columns of a kind")
     _require(not circuit.copies, "copy constraints are not implemented")
     _require(1 <= sum(circuit.tensor) <= 1 << 16, "from 1 to 2^16 tensor columns")
     _gates_and_lookups(circuit)
@@ -59,6 +61,7 @@ def _gates_and_lookups(circuit: Circuit) -> None:
     for gate in circuit.gates:
         _expression(circuit, gate, circuit.max_degree)
     coordinates, columns = arity(circuit), range(len(circuit.fixed))
+    _require(coordinates <= MAX_ARITY, "at most 16 coordinates of a table")
     _require(not circuit.lookups or bool(circuit.table_sets), "a table set where there are lookups")
     for lookup in circuit.lookups:
         _require(1 <= len(lookup.tuple) <= coordinates, "tuples no longer than the tables' rows")
@@ -71,7 +74,10 @@ def _gates_and_lookups(circuit: Circuit) -> None:
 
 
 def _blinding(circuit: Circuit) -> None:
-    for rotations, tensor in zip(opened(circuit)["advice"], circuit.tensor):
+    plan = opened(circuit)
+    for rotations in [*plan["advice"], *plan["fixed"]]:
+        _require(len(rotations) <= MAX_ROTATIONS, "at most 32 rotations of a column")
+    for rotations, tensor in zip(plan["advice"], circuit.tensor):
         _require(bool(rotations), "advice columns that something reads")
         needed = len(rotations) + (3 if tensor else 0)
         _require(circuit.blinding_rows >= needed, "a random row for each value that a proof shows")
@@ -106,6 +112,9 @@ def _views(circuit: Circuit, views: list, fold: bool = False) -> None:
             reach += max((part.start + (part.count - 1) * part.step for part in axis if part.count), default=0)
         _require(cells <= MAX_EXTENT, "views up to 2^31 cells")
         _require(cells == 0 or reach < _usable(circuit), "views inside the usable rows")
+        pieces = [piece for _, pieces in circuit.tensors for piece in pieces]
+        inside = any(c == view.column and o <= view.offset and reach < o + length for c, o, length in pieces)
+        _require(cells == 0 or inside, "views inside a piece of a tensor")
 
 
 def _fold_views(circuit: Circuit, views: list, length: int) -> None:
@@ -145,6 +154,7 @@ def _claim(circuit: Circuit, claim: Claim) -> None:
 
 def _output(claim: Claim) -> None:
     """Distinct monomials: each view's cells fill a box of exponents, the boxes are disjoint."""
+    _require(len(claim.output) <= MAX_OUTPUT_VIEWS, "at most 256 output views of a claim")
     boxes = []
     for view in claim.output:
         _require(view.coefficient != 0, "outputs that count")
@@ -199,6 +209,8 @@ def _statement(circuit: Circuit) -> None:
         used = {claim.parts[0] for claim in circuit.claims if claim.kind == kind}
         _require(used == set(range(len(vectors))), "a claim about each vector of the statement")
     _require(all(1 <= public.length <= MAX_EXTENT for public in circuit.publics), "public tensors with values")
+    identifiers = [vector.identifier for vector in [*circuit.publics, *circuit.externals]]
+    _require(len(set(identifiers)) == len(identifiers), "an identifier for each vector of the statement")
     for external in circuit.externals:
         _require(1 <= external.offset + external.length <= MAX_EXTENT, "external vectors with entries")
 

@@ -105,13 +105,14 @@ def _changed_statements(case: Case) -> int:
 
 
 def _other_keys(case: Case, others: list) -> int:
-    """A key with another name in it, and other circuits' proofs."""
-    renamed = bytearray(case.key_bytes)
-    # Hash, SRS, three numbers, number of advice columns, length of the first name: the first letter of a name.
-    renamed[1 + 32 + 12 + 4 + 4] ^= 1
-    key = read_key(bytes(renamed))
-    _rejects(f"{case.name}, renamed column", EQUATION, lambda: verify(key, case.pin, case.proof, case.statement))
-    count = 1
+    """A key with another context or another name in it, and other circuits' proofs."""
+    # Hash, SRS, context, three numbers, number of advice columns, length of the first name: the first letter of a name.
+    for what, position in (("context", 1 + 32), ("renamed column", 1 + 32 + 32 + 12 + 4 + 4)):
+        changed = bytearray(case.key_bytes)
+        changed[position] ^= 1
+        key = read_key(bytes(changed))
+        _rejects(f"{case.name}, {what}", EQUATION, lambda: verify(key, case.pin, case.proof, case.statement))
+    count = 2
     for other in others:
         if len(other.proof) == len(case.proof):
             _rejects(f"{case.name}, proof of {other.name}", EQUATION,
