@@ -31,20 +31,33 @@ use crate::srs::Srs;
 /// The step before the statement is absorbed.
 pub(crate) const START: &str = "start";
 
-/// Challenges drawn so far, by name, in the order of their drawing.
+/// Challenges by name, in the order of their drawing.
+type Drawn = BTreeMap<&'static str, Vec<Fr>>;
+
+/// Challenges drawn so far, and those of an attempt before this one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Known(Rc<RefCell<BTreeMap<&'static str, Vec<Fr>>>>);
+pub(crate) struct Known {
+    drawn: Rc<RefCell<Drawn>>,
+    before: Rc<Drawn>,
+}
 
 impl Known {
-    /// The challenge, if it was drawn, and otherwise a guess: what a forger who comes too late must do.
+    /// The challenge, if it was drawn, and otherwise a guess: what a forger who comes too late must do. The best guess is
+    /// what an attempt before this one drew, since that is right wherever a message is not bound.
     pub(crate) fn guess(&self, name: &'static str) -> Fr {
         self.nth(name, 0)
     }
 
     /// The same for a name that is drawn several times.
     pub(crate) fn nth(&self, name: &'static str, index: usize) -> Fr {
-        let known = self.0.borrow().get(name).and_then(|values| values.get(index)).copied();
-        known.unwrap_or_else(|| Fr::from_be_bytes_mod_order(blake3::hash(name.as_bytes()).as_bytes()))
+        let find = |drawn: &Drawn| drawn.get(name).and_then(|values| values.get(index)).copied();
+        let blind = || Fr::from_be_bytes_mod_order(blake3::hash(name.as_bytes()).as_bytes());
+        find(&self.drawn.borrow()).or_else(|| find(&self.before)).unwrap_or_else(blind)
+    }
+
+    /// A challenge that was drawn.
+    pub(crate) fn drawn(&self, name: &str) -> Option<Fr> {
+        self.drawn.borrow().get(name).and_then(|values| values.first()).copied()
     }
 
     /// All challenges up to round 4, guessed where they are not drawn yet.
@@ -61,11 +74,11 @@ impl Known {
     }
 
     fn note(&self, name: &'static str, value: Fr) {
-        self.0.borrow_mut().entry(name).or_default().push(value);
+        self.drawn.borrow_mut().entry(name).or_default().push(value);
     }
 
     fn count(&self, name: &'static str) -> usize {
-        self.0.borrow().get(name).map_or(0, Vec::len)
+        self.drawn.borrow().get(name).map_or(0, Vec::len)
     }
 }
 
@@ -205,6 +218,28 @@ impl Setting for Sample {
     }
 }
 
+/// One attempt, with what an attempt before it drew.
+fn run<C: Conduct<CpuBackend>>(
+    setting: &impl Setting,
+    schedule: &Schedule,
+    before: Drawn,
+    plan: impl FnOnce(Known, &mut ProverInput) -> C,
+) -> (Result<(), VerifyError>, Drawn) {
+    let key = setting.key().verifying();
+    let prover = Prover::new(setting.backend(), setting.srs(), setting.key()).unwrap();
+    let mut transcript = schedule.transcript(key.hash());
+    transcript.known.before = Rc::new(before);
+    let known = transcript.known();
+    let mut input = setting.honest();
+    let mut forger = plan(transcript.known(), &mut input);
+    let mut random = Blinding::from_seed(1);
+    let (statement, proof) = prover.prove_as(&input, &mut random, &mut transcript, &mut forger).unwrap();
+    let mut own = schedule.transcript(key.hash());
+    let result = verify_with(key, setting.srs().pin(), &statement, &proof, &mut own);
+    let drawn = known.drawn.borrow().clone();
+    (result, drawn)
+}
+
 /// Makes a proof with a cheating prover under a schedule and verifies it under the same. `plan` sees the challenges (those
 /// drawn at [`START`] are there already), may change the input, and returns the cheat.
 pub(crate) fn attempt<C: Conduct<CpuBackend>>(
@@ -212,14 +247,18 @@ pub(crate) fn attempt<C: Conduct<CpuBackend>>(
     schedule: &Schedule,
     plan: impl FnOnce(Known, &mut ProverInput) -> C,
 ) -> Result<(), VerifyError> {
-    let key = setting.key().verifying();
-    let prover = Prover::new(setting.backend(), setting.srs(), setting.key()).unwrap();
-    let mut transcript = schedule.transcript(key.hash());
-    let mut input = setting.honest();
-    let mut forger = plan(transcript.known(), &mut input);
-    let mut random = Blinding::from_seed(1);
-    let (statement, proof) = prover.prove_as(&input, &mut random, &mut transcript, &mut forger).unwrap();
-    verify_with(key, setting.srs().pin(), &statement, &proof, &mut schedule.transcript(key.hash()))
+    run(setting, schedule, Drawn::new(), plan).0
+}
+
+/// Two attempts under the protocol with the same randomness: the second one takes its guesses from what the first one drew.
+/// It would succeed if a message that the cheat changes were not absorbed before the challenge that it must precede.
+pub(crate) fn attempt_twice<C: Conduct<CpuBackend>>(
+    setting: &impl Setting,
+    plan: impl Fn(Known, &mut ProverInput) -> C,
+) -> Result<(), VerifyError> {
+    let schedule = Schedule::protocol();
+    let (_, drawn) = run(setting, &schedule, Drawn::new(), &plan);
+    run(setting, &schedule, drawn, plan).0
 }
 
 /// The same under the protocol.

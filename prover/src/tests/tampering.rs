@@ -7,7 +7,7 @@ use ark_ff::One;
 use zkloom_backends::CpuBackend;
 use zkloom_plonkish::mock::MockChecker;
 use zkloom_plonkish::{Circuit, FixedValues, IntegerMatrix};
-use zkloom_verifier::{Proof, Statement, VerifyError, VerifyingKey, verify};
+use zkloom_verifier::{Proof, Statement, Transcript, VerifyError, VerifyingKey, verify, verify_with};
 
 use super::early::{Schedule, Setting, attempt, cheat};
 use super::gadget::Gadget;
@@ -202,6 +202,58 @@ fn every_field_of_a_proof() {
     let gadget = Gadget::new(4, false);
     let of_gadget = proved(&gadget);
     change_fields(gadget.key().verifying(), gadget.srs().pin(), &of_gadget.statement, &of_gadget.proof);
+}
+
+/// The challenges after each round, and the transcript's end: the first one that differs between two proofs.
+fn first_difference(setting: &impl Setting, statement: &Statement, (a, b): (&Proof, &Proof)) -> &'static str {
+    let (key, pin) = (setting.key().verifying(), setting.srs().pin());
+    let run = |proof: &Proof| {
+        let mut transcript = Schedule::protocol().transcript(key.hash());
+        let _ = verify_with(key, pin, statement, proof, &mut transcript);
+        (transcript.known(), transcript.closing())
+    };
+    let (first, second) = (run(a), run(b));
+    let names = ["theta", "beta", "alpha", "z", "nu", "u"];
+    assert!(names.iter().all(|name| first.0.drawn(name).is_some()));
+    let different = names.into_iter().find(|name| first.0.drawn(name) != second.0.drawn(name));
+    assert_ne!(first.1, second.1);
+    different.unwrap_or("end")
+}
+
+#[test]
+fn every_field_is_bound_by_the_next_challenge() {
+    let sample = Sample::new(&Shape::default());
+    let Proved { statement, proof, .. } = proved(&sample);
+    let mut changed = Vec::new();
+    for index in 0..points(&mut proof.clone()).len() {
+        let mut other = proof.clone();
+        let point = points(&mut other).swap_remove(index);
+        *point = -*point;
+        changed.push(other);
+    }
+    for index in 0..scalars(&mut proof.clone()).len() {
+        let mut other = proof.clone();
+        *scalars(&mut other).swap_remove(index) += Fr::one();
+        changed.push(other);
+    }
+    for other in changed {
+        let expected = if other.trace != proof.trace {
+            "theta"
+        } else if other.folds != proof.folds {
+            "beta"
+        } else if other.link != proof.link {
+            "alpha"
+        } else if other.quotient != proof.quotient {
+            "z"
+        } else if other.evaluations != proof.evaluations {
+            "nu"
+        } else if other.opening.first != proof.opening.first {
+            "u"
+        } else {
+            "end"
+        };
+        assert_eq!(first_difference(&sample, &statement, (&proof, &other)), expected);
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use zkloom_verifier::openings::{
 use zkloom_verifier::polynomial::PolynomialId;
 use zkloom_verifier::rounds::evaluations::{EvaluationPlan, Evaluations, OpeningChallenge};
 
-use super::early::{Known, START, Schedule, attempt};
+use super::early::{Known, START, Schedule, attempt, attempt_twice};
 use super::lattice;
 use super::sample::{Inputs, Sample, Shape};
 use crate::error::ProveError;
@@ -37,6 +37,7 @@ fn bites<C: Conduct<CpuBackend>>(
     plan: impl Fn(Known, &mut ProverInput) -> C,
 ) {
     assert_eq!(attempt(sample, &Schedule::protocol(), &plan), Err(VerifyError::Invalid), "on time");
+    assert_eq!(attempt_twice(sample, &plan), Err(VerifyError::Invalid), "guessed from another attempt");
     assert_eq!(attempt(sample, early, &plan), Ok(()), "early");
 }
 
@@ -401,6 +402,48 @@ fn beta_follows_both_forms() {
     bites(&sample, &early, plan(true));
     harmless(&sample, &early, plan(false));
     harmless(&sample, &Schedule::protocol().early("beta", "round1"), plan(true));
+}
+
+/// Two forms that differ, and an h that goes round with the row form: it is right on every row, and does not start where
+/// the coefficient form says.
+struct OwnCycle<'s> {
+    forms: TwoInputs<'s>,
+    /// The tensor columns on the last row.
+    last: Vec<Fr>,
+}
+
+impl Conduct<CpuBackend> for OwnCycle<'_> {
+    fn trace(&mut self, draft: &mut Draft) {
+        Conduct::<CpuBackend>::trace(&mut self.forms, draft);
+        let row = self.forms.sample.circuit.rows() - 1;
+        self.last = draft.advice.iter().map(|column| column.get(row)).collect();
+    }
+
+    fn coefficient_form(&mut self, column: usize, cells: &mut std::collections::BTreeMap<usize, Fr>) {
+        Conduct::<CpuBackend>::coefficient_form(&mut self.forms, column, cells);
+    }
+
+    fn link(&mut self, scene: &Stage<'_, '_>, values: &mut Vector) {
+        let (backend, known) = (scene.prover.backend, &self.forms.known);
+        let b = known.guess("beta").inverse().unwrap();
+        let old = backend.download(values).unwrap();
+        let mut addends: Vec<Fr> = old.windows(2).map(|pair| pair[1] - b * pair[0]).collect();
+        addends.push(self.last.iter().rev().fold(Fr::zero(), |sum, v| sum * known.guess("g") + v));
+        let around = addends.iter().fold(Fr::zero(), |sum, addend| sum * b + addend);
+        let first = around / (Fr::ONE - b.pow([addends.len() as u64]));
+        *values = backend.linear_recurrence(first, b, &backend.upload(&addends).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn the_link_starts_from_the_coefficient_forms() {
+    let sample = sample();
+    let sample = &sample;
+    let plan = |known: Known, _: &mut ProverInput| OwnCycle {
+        forms: TwoInputs { sample, known, balanced: false },
+        last: Vec::new(),
+    };
+    assert_eq!(attempt(sample, &Schedule::protocol(), plan), Err(VerifyError::Invalid));
 }
 
 /// A network input out of its range: the running sum does not end at zero, and a helper pays for it on that row.
