@@ -5,13 +5,14 @@ use ark_ec::CurveGroup;
 use zkloom_backends::{Backend, BackendError};
 use zkloom_plonkish::origin::check_origins;
 use zkloom_plonkish::{
-    Circuit, CircuitError, Decode, DecodeError, Encode, FixedValues, IntegerMatrix, Reader, Writer,
+    Circuit, CircuitError, Column, Decode, DecodeError, Encode, Expression, FixedValues, IntegerMatrix,
+    Query, Reader, Writer,
 };
 use zkloom_verifier::{HashKind, VerifyError, VerifyingKey};
 
 use crate::error::ProveError;
 use crate::randomness::Blinding;
-use crate::srs::{Srs, SrsError};
+use crate::srs::{Srs, SrsError, check};
 
 /// Rows committed in one call to the device.
 const BATCH: usize = 64;
@@ -47,7 +48,7 @@ pub enum KeyError {
 }
 
 /// What a prover holds: the verification key, the values behind it, and the hiding of private rows.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ProvingKey {
     verifying: VerifyingKey,
     fixed: FixedValues,
@@ -55,7 +56,19 @@ pub struct ProvingKey {
     hiding: Vec<Vec<Fr>>,
 }
 
+impl core::fmt::Debug for ProvingKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // Weights and hiding scalars stay out of logs.
+        f.debug_struct("ProvingKey").field("verifying", &self.verifying).finish_non_exhaustive()
+    }
+}
+
 impl ProvingKey {
+    /// The same key, its proofs bound to an application's hash; see [`VerifyingKey::with_context`].
+    pub fn with_context(self, context: [u8; 32]) -> Self {
+        Self { verifying: self.verifying.with_context(context), ..self }
+    }
+
     /// The public part.
     pub fn verifying(&self) -> &VerifyingKey {
         &self.verifying
@@ -127,14 +140,14 @@ fn check_shapes(circuit: &Circuit, fixed: &FixedValues, weights: &[IntegerMatrix
         shape(format!("columns of matrix `{name}`"), matrix.columns as usize, values.width as usize)?;
         shape(
             format!("entries of matrix `{name}`"),
-            (matrix.rows * matrix.columns) as usize,
+            (u64::from(matrix.rows) * u64::from(matrix.columns)) as usize,
             values.entries.len(),
         )?;
     }
     Ok(())
 }
 
-/// Selectors are zero or one, table rows have a table's number.
+/// Selectors are zero or one, table rows have a table's number, and nothing is read beyond the usable rows.
 fn check_values(circuit: &Circuit, fixed: &FixedValues) -> Result<(), KeyError> {
     let selectors = circuit.lookups.iter().map(|lookup| lookup.selector);
     for column in selectors.chain(circuit.table_sets.iter().map(|set| set.selector)) {
@@ -147,7 +160,65 @@ fn check_values(circuit: &Circuit, fixed: &FixedValues) -> Result<(), KeyError> 
             });
         }
     }
+    for set in &circuit.table_sets {
+        for row in (0..fixed.rows()).filter(|row| fixed.get(set.selector, *row) == 1) {
+            if fixed.get(set.tag, row) < 1 {
+                return Err(KeyError::Shape {
+                    what: format!("number of the table at row {row}"),
+                    expected: "at least 1".to_owned(),
+                    found: fixed.get(set.tag, row).to_string(),
+                });
+            }
+        }
+    }
+    check_rotations(circuit, fixed)
+}
+
+/// On rows from which a rotation leaves the usable ones, gates and lookups are off: a prover chooses what stands there.
+fn check_rotations(circuit: &Circuit, fixed: &FixedValues) -> Result<(), KeyError> {
+    let refuse = |what: String, row: i64| KeyError::Shape {
+        what: format!("{what} at row {row}, from which it reads beyond the usable rows"),
+        expected: "switched off by a fixed column".to_owned(),
+        found: "switched on".to_owned(),
+    };
+    let is_zero = |factor: &Expression<Query>, row: i64| match factor {
+        Expression::Leaf(Query { column: Column::Fixed { index }, rotation: 0 }) => {
+            fixed.get(*index, row as usize) == 0
+        }
+        _ => false,
+    };
+    for gate in &circuit.gates {
+        let is_off = |row: i64| match &gate.polynomial {
+            Expression::Product(factors) => factors.iter().any(|factor| is_zero(factor, row)),
+            other => is_zero(other, row),
+        };
+        if let Some(row) = outside_rows(circuit, &[&gate.polynomial]).find(|row| !is_off(*row)) {
+            return Err(refuse(format!("gate `{}`", gate.name), row));
+        }
+    }
+    for lookup in &circuit.lookups {
+        let parts: Vec<_> = lookup.tuple.iter().chain([&lookup.tag]).collect();
+        let is_on = |row: &i64| fixed.get(lookup.selector, *row as usize) != 0;
+        if let Some(row) = outside_rows(circuit, &parts).find(is_on) {
+            return Err(refuse(format!("lookup `{}`", lookup.name), row));
+        }
+    }
     Ok(())
+}
+
+/// Usable rows from which some rotation of the expressions leaves the usable rows.
+fn outside_rows(circuit: &Circuit, expressions: &[&Expression<Query>]) -> impl Iterator<Item = i64> + use<> {
+    let (mut low, mut high) = (0_i64, 0_i64);
+    for expression in expressions {
+        expression.leaves(&mut |query| {
+            if matches!(query.column, Column::Advice { .. }) {
+                low = low.min(i64::from(query.rotation));
+                high = high.max(i64::from(query.rotation));
+            }
+        });
+    }
+    let usable = circuit.usable() as i64;
+    (0..-low).chain(usable - high..usable)
 }
 
 /// Makes a key. `srs` must hold the Lagrange points of the circuit's rows (see [`Srs::ensure_lagrange`]).
@@ -170,13 +241,23 @@ pub fn generate<B: Backend>(
         found: "none of that size".to_owned(),
     })?;
 
-    let lagrange = backend.upload_bases(lagrange)?;
+    let length = circuit.srs_length() as usize;
+    let powers = srs.powers().get(..length).unwrap_or(srs.powers());
+    let wrong = |what: &str| KeyError::Srs(SrsError::Inconsistent(what.to_owned()));
+    if !check::are_powers(srs.pin(), powers)? {
+        return Err(wrong("its points are not the powers of its own tau"));
+    }
+    let (powers, lagrange) = (backend.upload_bases(powers)?, backend.upload_bases(lagrange)?);
+    if !check::are_lagrange(backend, &powers, &lagrange, circuit.rows())? {
+        return Err(wrong(
+            "its Lagrange points do not belong to its powers; delete the cache or import the SRS again",
+        ));
+    }
     let columns: Vec<&[i64]> = fixed.columns.iter().map(Vec::as_slice).collect();
     let fixed_points = commit_integers(backend, &lagrange, &columns, |_| G1Projective::default())?;
     drop(lagrange);
-    let longest = circuit.matrices.iter().map(|matrix| matrix.columns as usize).max().unwrap_or(0);
-    let powers = backend.upload_bases(srs.powers().get(..longest).unwrap_or(srs.powers()))?;
-    let mut random = Blinding::for_key(&circuit.digest()).map_err(KeyError::Randomness)?;
+    let context = [&circuit.digest()[..], &weights.to_vec()].concat();
+    let mut random = Blinding::for_key(&context).map_err(KeyError::Randomness)?;
     let (mut hiding, mut matrices) = (Vec::new(), Vec::new());
     for (matrix, values) in circuit.matrices.iter().zip(&weights) {
         let count = values.rows();

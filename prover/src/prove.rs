@@ -107,9 +107,10 @@ pub fn commit_external(srs: &Srs, vector: &[Fr], hiding: Fr) -> Result<G1Affine,
     Ok((sum + srs.pin().gamma_g1 * hiding).into_affine())
 }
 
-/// A fresh hiding scalar for an external commitment.
-pub fn fresh_hiding() -> Result<Fr, ProveError> {
-    Ok(Blinding::for_key(b"external commitment")?.scalar())
+/// A fresh hiding scalar for the commitment to a vector; a repeated generator gives another scalar for another vector.
+pub fn fresh_hiding(vector: &[Fr]) -> Result<Fr, ProveError> {
+    use zkloom_plonkish::Encode;
+    Ok(Blinding::for_key(&vector.to_vec().to_vec())?.scalar())
 }
 
 pub(crate) fn unknown_variable(error: UnknownVariable) -> ProveError {

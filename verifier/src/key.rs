@@ -19,6 +19,7 @@ pub struct VerifyingKey {
     circuit: Circuit,
     hash: HashKind,
     srs: [u8; 32],
+    context: [u8; 32],
     fixed: Vec<G1Affine>,
     matrices: Vec<Vec<G1Affine>>,
     digest: OnceLock<[u8; 32]>,
@@ -64,7 +65,7 @@ impl VerifyingKey {
                 )));
             }
         }
-        Ok(Self { circuit, hash, srs, fixed, matrices, digest: OnceLock::new() })
+        Ok(Self { circuit, hash, srs, context: [0; 32], fixed, matrices, digest: OnceLock::new() })
     }
 
     /// The circuit's shape.
@@ -80,6 +81,17 @@ impl VerifyingKey {
     /// Identity of the structured reference string it was made with.
     pub fn srs(&self) -> [u8; 32] {
         self.srs
+    }
+
+    /// The same key, bound to a hash of whatever an application wants its proofs to be bound to: names and scales of public
+    /// tensors, for instance. It changes the key's digest.
+    pub fn with_context(self, context: [u8; 32]) -> Self {
+        Self { context, digest: OnceLock::new(), ..self }
+    }
+
+    /// The application's hash; zeros if it binds nothing.
+    pub fn context(&self) -> [u8; 32] {
+        self.context
     }
 
     /// Commitments to the fixed columns, in key order.
@@ -102,6 +114,7 @@ impl Encode for VerifyingKey {
     fn encode(&self, writer: &mut Writer) {
         self.hash.encode(writer);
         writer.raw(&self.srs);
+        writer.raw(&self.context);
         self.circuit.encode(writer);
         write_points(writer, &self.fixed);
         (self.matrices.len() as u32).encode(writer);
@@ -113,6 +126,7 @@ impl Decode for VerifyingKey {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let hash = HashKind::decode(reader)?;
         let srs = reader.array()?;
+        let context = reader.array()?;
         let circuit = Circuit::decode(reader)?;
         let fixed = read_points(reader)?;
         let count = u32::decode(reader)? as usize;
@@ -124,6 +138,7 @@ impl Decode for VerifyingKey {
             matrices.push(read_points(reader)?);
         }
         Self::new(circuit, hash, srs, fixed, matrices)
+            .map(|key| key.with_context(context))
             .map_err(|_| reader.invalid("the parts of the key do not fit together"))
     }
 }

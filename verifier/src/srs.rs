@@ -40,7 +40,8 @@ impl SrsPin {
         *blake3::hash(&self.to_vec()).as_bytes()
     }
 
-    /// Checks that both groups speak of the same tau and gamma.
+    /// Checks that both groups speak of the same tau and gamma, and that these are no secrets that everyone knows: a
+    /// ceremony without any contribution has tau = gamma = 1, and every proof passes under it.
     pub fn is_consistent(&self) -> bool {
         use ark_ec::pairing::Pairing;
         let same = |in_g1: G1Affine, in_g2: G2Affine| {
@@ -51,7 +52,11 @@ impl SrsPin {
             sum.0 == ark_ff::One::one()
         };
         let points = [self.one_g1, self.tau_g1, self.gamma_g1];
+        let known = |a: G1Affine, b: G1Affine| a == b || a == -b;
         points.iter().all(|point| !point.is_zero())
+            && !known(self.tau_g1, self.one_g1)
+            && !known(self.gamma_g1, self.one_g1)
+            && !known(self.tau_g1, self.gamma_g1)
             && same(self.tau_g1, self.tau_g2)
             && same(self.gamma_g1, self.gamma_g2)
     }
@@ -84,7 +89,8 @@ impl Decode for SrsPin {
         if pin.is_consistent() {
             Ok(pin)
         } else {
-            Err(reader.invalid("the two groups speak of different secrets"))
+            Err(reader
+                .invalid("the two groups speak of different secrets, or of secrets that everyone knows"))
         }
     }
 }

@@ -204,7 +204,7 @@ fn inconsistent_keys() {
     refused("2 commitments for the 3 rows of `dense`", |p| shorten(&mut p.matrices[0]));
     refused("blinding rows", |p| p.circuit.blinding_rows = 1);
     refused("maximal degree", |p| p.circuit.max_degree = 100);
-    refused("blinding rows is 8192, allowed are at most 4096", |p| {
+    refused("blinding rows is 8192, allowed is 4 to 256", |p| {
         p.circuit.log_rows = 14;
         p.circuit.blinding_rows = 8192;
     });

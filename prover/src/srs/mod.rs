@@ -1,6 +1,7 @@
 //! Structured reference strings: powers of tau in the first group, Lagrange points for the row counts in use, and the
 //! hiding generator.
 
+pub(crate) mod check;
 pub mod dev;
 pub mod lagrange;
 pub mod ptau;
@@ -99,8 +100,7 @@ impl Srs {
         Ok(true)
     }
 
-    /// Takes Lagrange points from a cache. They are trusted to be right; a prover that uses wrong ones makes proofs that
-    /// fail its own check.
+    /// Takes Lagrange points from a cache. Key generation checks them.
     pub fn set_lagrange(&mut self, log_rows: u32, points: Vec<G1Affine>) -> Result<(), SrsError> {
         self.check_length(points.len() as u64)?;
         if points.len() != 1 << log_rows {

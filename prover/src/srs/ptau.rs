@@ -1,26 +1,25 @@
 //! snarkjs powers-of-tau files (format version 1): import and checks.
 //!
-//! Sections used: 1 header (field size, q, power, ceremony power), 2 tauG1, 3 tauG2, 5 betaTauG1, 6 betaG2. Points are
+//! Sections used: 1 header (field size, q, power, ceremony power), 2 tauG1, 3 tauG2, 5 betaTauG1, 6 betaG2, 7 contributions. Points are
 //! uncompressed, coordinates little-endian in Montgomery form. The ceremony's beta serves as the hiding generator's secret
 //! gamma: nobody who was honest in the ceremony knows its relation to one or tau.
 
 use std::io::{Read, Seek, SeekFrom};
 
-use ark_bn254::{Bn254, Fq, Fq2, Fr, G1Affine, G1Projective, G2Affine};
-use ark_ec::pairing::Pairing;
-use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
-use ark_ff::{BigInt, BigInteger, Field, PrimeField, Zero};
+use ark_bn254::{Fq, Fq2, G1Affine, G2Affine};
+use ark_ec::AffineRepr;
+use ark_ff::{BigInt, BigInteger, PrimeField, Zero};
 use rayon::prelude::*;
 use zkloom_verifier::{SrsKind, SrsPin};
 
 use super::{Srs, SrsError};
-use crate::randomness::Blinding;
 
 const HEADER: u32 = 1;
 const TAU_G1: u32 = 2;
 const TAU_G2: u32 = 3;
 const BETA_TAU_G1: u32 = 5;
 const BETA_G2: u32 = 6;
+const CONTRIBUTIONS: u32 = 7;
 const G1_BYTES: usize = 64;
 const G2_BYTES: usize = 128;
 const MAX_SECTIONS: u32 = 64;
@@ -48,6 +47,11 @@ pub fn import(source: impl Read + Seek, max_log_size: u32) -> Result<Srs, SrsErr
     let power = file.power()?;
     let available = (1_u64 << (power + 1)) - 1;
     let count = available.min((1 << max_log_size.min(29)) + super::dev::SLACK);
+    if file.contributions()? == 0 {
+        return Err(SrsError::Inconsistent(
+            "nobody contributed to it, so that everyone knows its secrets".to_owned(),
+        ));
+    }
     let powers = file.g1_points(TAU_G1, count)?;
     let g2 = file.g2_points(TAU_G2, 2)?;
     let beta_g1 = file.g1_points(BETA_TAU_G1, 1)?;
@@ -140,6 +144,13 @@ impl<R: Read + Seek> File<R> {
         }
     }
 
+    /// Number of contributions to the ceremony.
+    fn contributions(&mut self) -> Result<u32, SrsError> {
+        let section = self.section(CONTRIBUTIONS, 4)?;
+        self.source.seek(SeekFrom::Start(section.start))?;
+        self.u32()
+    }
+
     fn section_bytes(&mut self, id: u32, needed: u64) -> Result<Vec<u8>, SrsError> {
         let section = self.section(id, needed)?;
         self.source.seek(SeekFrom::Start(section.start))?;
@@ -199,24 +210,13 @@ fn check(pin: &SrsPin, powers: &[G1Affine]) -> Result<(), SrsError> {
         return wrong("it does not begin with the groups' generators");
     }
     if !pin.is_consistent() {
-        return wrong("tau or beta differ between the two groups");
+        return wrong("tau or beta differ between the two groups, or everyone knows them");
     }
-    let mut random =
-        Blinding::for_key(b"ptau check").map_err(|error| SrsError::Randomness(error.to_string()))?;
-    let ratio = random.scalar();
-    let weights: Vec<Fr> =
-        core::iter::successors(Some(ratio), |w| Some(*w * ratio)).take(powers.len() - 1).collect();
-    debug_assert!(ratio.inverse().is_some());
-    let combine = |points: &[G1Affine]| -> G1Projective {
-        points
-            .par_chunks(1 << 12)
-            .zip(weights.par_chunks(1 << 12))
-            .map(|(p, w)| G1Projective::msm_unchecked(p, w))
-            .sum()
-    };
-    let (lower, upper) = (combine(&powers[..powers.len() - 1]), combine(&powers[1..]));
-    let sum = Bn254::multi_pairing([upper.into_affine(), (-lower).into_affine()], [pin.one_g2, pin.tau_g2]);
-    if sum.0 == ark_ff::One::one() { Ok(()) } else { wrong("the points are not successive powers of tau") }
+    if super::check::are_powers(pin, powers)? {
+        Ok(())
+    } else {
+        wrong("the points are not successive powers of tau")
+    }
 }
 
 #[cfg(test)]
@@ -260,6 +260,12 @@ mod tests {
         exchanged.copy_within(at + 64..at + 128, at);
         exchanged[at + 64..at + 128].copy_from_slice(&block);
         assert!(matches!(refuse(exchanged), SrsError::Inconsistent(_)));
+        // Nobody contributed: the section's counter says so.
+        let mut lonely = good.clone();
+        let counter = lonely.len() - 1529;
+        assert_eq!(lonely[counter..counter + 4], [1, 0, 0, 0]);
+        lonely[counter] = 0;
+        assert!(matches!(refuse(lonely), SrsError::Inconsistent(_)));
         let mut version = good;
         version[4] = 9;
         assert!(matches!(refuse(version), SrsError::Format(_)));
