@@ -9,8 +9,9 @@ cd "$(dirname "$0")/.." || exit 1
 . scripts/steps.sh
 fuzz_seconds="${1:-180}"
 
-# Not the documentation's examples: there `ignore` means that a block is no program.
-step "long tests" cargo test --locked --release --workspace --lib --bins --tests -- --ignored
+# Not the documentation's examples: there `ignore` means that a block is no program. Nor the test that writes fixtures anew.
+step "long tests" cargo test --locked --release --workspace --lib --bins --tests -- --ignored \
+    --skip fixtures_for_the_independent_verifier
 step "demo" cargo run --locked --release --bin zkloom -- demo
 
 if cargo deny --version >/dev/null 2>&1; then

@@ -4,7 +4,7 @@
 //! cells `j * height ..`, as many as there are, and padding below. Blocks lie one after the other, and after them the random
 //! cells of the folds.
 
-use zkloom_plonkish::{Interval, codec_enum, codec_struct};
+use zkloom_plonkish::{Circuit, Interval, codec_enum, codec_struct};
 
 use crate::plan::{BlockContent, Part, Plan, activation_of};
 use crate::tables::{INPUT_TAG, Table};
@@ -12,6 +12,8 @@ use crate::views::Run;
 
 /// Random cells at the end of each fold (protocol, section 6).
 pub const FOLD_BLINDS: u32 = 3;
+/// Largest shift of a requantisation.
+const MAX_SHIFT: u32 = 24;
 /// Advice columns of a lane: accumulators, activations, remainders.
 pub const LANE_COLUMNS: u32 = 3;
 /// Of these, tensor columns: accumulators, activations.
@@ -175,6 +177,37 @@ impl Layout {
             publics: Vec::new(),
             externals: Vec::new(),
         }
+    }
+
+    /// Checks that a layout from a file fits its circuit, so that filling the trace stays inside the columns.
+    ///
+    /// # Errors
+    /// The first contradiction, in words.
+    pub fn check(&self, circuit: &Circuit) -> Result<(), String> {
+        let columns = u64::from(self.lanes) * u64::from(LANE_COLUMNS);
+        if self.lanes == 0 || columns != circuit.advice.len() as u64 {
+            return Err(format!("{} lanes for {} advice columns", self.lanes, circuit.advice.len()));
+        }
+        if !(1..=MAX_SHIFT).contains(&self.shift) {
+            return Err(format!("the shift is {}, allowed is 1 to {MAX_SHIFT}", self.shift));
+        }
+        let mut end = 0_u64;
+        for block in &self.blocks {
+            if u64::from(block.row) != end || block.height != block.cells.div_ceil(self.lanes) {
+                return Err(format!("block `{}` is not where the blocks before it end", block.name));
+            }
+            end += u64::from(block.height);
+        }
+        if end != u64::from(self.rows) || end > circuit.usable() as u64 {
+            return Err(format!("{} rows, the blocks take {end} of {}", self.rows, circuit.usable()));
+        }
+        let (publics, externals) = (self.publics.len(), self.externals.len());
+        if publics != circuit.publics.len() || externals != circuit.externals.len() {
+            return Err(format!(
+                "{publics} public and {externals} committed tensors, the circuit has others"
+            ));
+        }
+        Ok(())
     }
 
     /// The cells of a block in the accumulator or activation columns, lane by lane; lanes without cells are left out.

@@ -21,14 +21,15 @@ const FOLD: Variable = Variable::Fold {};
 /// Where cells get their bounds from.
 pub(crate) struct Bounds<'a> {
     pub circuit: &'a Circuit,
-    pub weights: &'a [IntegerMatrix],
+    /// The matrices; `None` for a reader who does not know them and takes the declared intervals of their outputs as stated.
+    pub weights: Option<&'a [IntegerMatrix]>,
     /// Only tensors before this one have bounds.
     pub before: usize,
 }
 
 impl Bounds<'_> {
-    /// Range of the output's cells, with zero in it; `None` for an external vector, of which nothing is known here. The
-    /// error is a reason in words.
+    /// Range of the output's cells, with zero in it; `None` for an external vector, of which nothing is known here, and for
+    /// products with unknown matrices. The error is a reason in words.
     pub fn of_claim(&self, claim: &Claim) -> Result<Option<Range>, String> {
         let derived = match &claim.relation {
             Relation::Public { tensor } => {
@@ -38,7 +39,9 @@ impl Bounds<'_> {
                 (i128::from(interval.min), i128::from(interval.max))
             }
             Relation::External { .. } => return Ok(None),
-            Relation::Matrix { matrix, input, ones } => self.of_matrix(claim, *matrix, (input, ones))?,
+            Relation::Matrix { matrix, input, ones } => {
+                return self.of_matrix(claim, *matrix, (input, ones));
+            }
             Relation::Linear { inputs } => {
                 let (low, high) = self.sum_of_views(claim, inputs)?;
                 // Output + inputs = 0: the inputs enter with the opposite sign.
@@ -64,9 +67,7 @@ impl Bounds<'_> {
         claim: &Claim,
         matrix: u32,
         (input, ones): (&[View], &[ConstantOnes]),
-    ) -> Result<Range, String> {
-        let values =
-            self.weights.get(matrix as usize).ok_or_else(|| format!("matrix {matrix} has no values"))?;
+    ) -> Result<Option<Range>, String> {
         let role = self.circuit.matrices.get(matrix as usize).map(|m| Variable::Role { index: m.row_role });
         let row_role = role.ok_or_else(|| format!("matrix {matrix} does not exist"))?;
         let positions = input.iter().flat_map(exponents).chain(ones.iter().flat_map(exponents_of_ones));
@@ -74,6 +75,8 @@ impl Bounds<'_> {
             return Err(format!("the rows of matrix {matrix} and its input have one axis role"));
         }
         let cells = self.of_views(claim, input)?;
+        let Some(weights) = self.weights else { return Ok(None) };
+        let values = weights.get(matrix as usize).ok_or_else(|| format!("matrix {matrix} has no values"))?;
         let entries: Vec<(u64, u64)> = input.iter().map(fold_entries).collect();
         let factor = |column: u64| {
             let met =
@@ -92,7 +95,7 @@ impl Bounds<'_> {
             }
             range = (range.0.min(low), range.1.max(high));
         }
-        Ok(range)
+        Ok(Some(range))
     }
 
     /// Range of the sum of a monomial's cells over all views: the hull if no two views share a monomial, else the sum.

@@ -78,10 +78,30 @@ codec_struct!(Tensor { name, interval, pieces });
 
 /// Checks the origin rule against the values that the key fixes: lookups really range what they are said to, and the
 /// interval that a claim implies lies in the declared one.
+///
+/// # Errors
+/// [`CircuitError::Origin`], naming the tensor.
 pub fn check_origins(
     circuit: &Circuit,
     fixed: &FixedValues,
     weights: &[IntegerMatrix],
+) -> Result<(), CircuitError> {
+    check_with(circuit, fixed, Some(weights))
+}
+
+/// The part of [`check_origins`] that needs no matrices: lookups, coverage, the order of claims, and the intervals of all
+/// claims but those of kind M, whose outputs' declared intervals are taken as stated.
+///
+/// # Errors
+/// [`CircuitError::Origin`], naming the tensor.
+pub fn check_public_origins(circuit: &Circuit, fixed: &FixedValues) -> Result<(), CircuitError> {
+    check_with(circuit, fixed, None)
+}
+
+fn check_with(
+    circuit: &Circuit,
+    fixed: &FixedValues,
+    weights: Option<&[IntegerMatrix]>,
 ) -> Result<(), CircuitError> {
     for (index, tensor) in circuit.tensors.iter().enumerate() {
         for piece in &tensor.pieces {
@@ -201,7 +221,7 @@ fn check_coverage(circuit: &Circuit, tensor: &Tensor, piece: &Piece, claim: u32)
 /// The interval that a claim implies for its output lies in the declared one.
 fn check_claim(
     circuit: &Circuit,
-    weights: &[IntegerMatrix],
+    weights: Option<&[IntegerMatrix]>,
     index: usize,
     claim: u32,
 ) -> Result<(), CircuitError> {
@@ -210,7 +230,7 @@ fn check_claim(
     let claim = circuit.claims.get(claim as usize).ok_or_else(missing)?;
     let bounds = Bounds { circuit, weights, before: index };
     let derived = bounds.of_claim(claim).map_err(|reason| refuse(tensor, reason))?;
-    // The producer of a commitment proves the interval; nothing can be derived here.
+    // The producer of a commitment proves the interval, or the matrix is unknown; nothing can be derived here.
     let Some((low, high)) = derived else { return Ok(()) };
     let Interval { min, max } = tensor.interval;
     if i128::from(min) <= low && high <= i128::from(max) {

@@ -425,3 +425,65 @@ fn exponents_that_work_like_digits_are_apart() {
     assert_eq!(axes(vec![rows(3), fold(1, 1)(3)]), "0..=148");
     assert_eq!(axes(vec![rows(2), fold(1, 1)(3)]), "-140..=340");
 }
+
+#[test]
+fn bounds_on_the_work_of_a_key() {
+    refused(
+        |error| matches!(error, CircuitError::Size { .. }),
+        &[
+            ("blinding rows is 300", |c| {
+                c.log_rows = 14;
+                c.blinding_rows = 300;
+            }),
+            ("length of a name", |c| c.claims[0].name = "x".repeat(300)),
+            ("number of coordinates of tables", |c| c.table_sets[0].values = vec![0; 17]),
+            ("number of output views", |c| {
+                let view = c.claims[0].output[0].clone();
+                c.claims[0].output = vec![view; 257];
+            }),
+            ("number of rotations", |c| {
+                c.log_rows = 7;
+                c.blinding_rows = 40;
+                let reads = (0..33).map(|rotation| Expression::Leaf(Query { rotation, ..Query::advice(0) }));
+                c.gates.push(zkloom_plonkish::Gate {
+                    name: "far".to_owned(),
+                    polynomial: Expression::Sum(reads.collect()),
+                });
+            }),
+            ("one identifier", |c| {
+                let first = c.publics[0].clone();
+                c.publics.push(first);
+                let claim =
+                    c.claims.iter().find(|claim| matches!(claim.relation, Relation::Public { .. })).cloned();
+                let mut claim = claim.expect("the sample has a public tensor");
+                claim.relation = Relation::Public { tensor: c.publics.len() as u32 - 1 };
+                c.claims.push(claim);
+            }),
+        ],
+    );
+}
+
+#[test]
+fn cells_without_a_tensor_are_not_read() {
+    let undeclared = |text: &str, change: Change| {
+        refused(|error| matches!(error, CircuitError::Origin { .. }), &[(text, change)]);
+    };
+    undeclared("no tensor declares", |c| c.tensors.clear());
+    undeclared("no tensor declares", |c| {
+        c.tensors.remove(0);
+    });
+    // A view that starts in one tensor and ends in the next.
+    undeclared("no tensor declares", |c| set_input(c, |input| input[0].offset += 1));
+    // The random cells of a fold.
+    undeclared("no tensor declares", |c| {
+        let run = c.fold_blinds.runs[0];
+        set_input(c, |input| {
+            input[0] = zkloom_plonkish::View {
+                column: run.column,
+                offset: run.row,
+                axes: vec![],
+                ..input[0].clone()
+            };
+        });
+    });
+}

@@ -117,12 +117,13 @@ impl Decode for ProvingKey {
     }
 }
 
-fn check_shapes(circuit: &Circuit, fixed: &FixedValues, weights: &[IntegerMatrix]) -> Result<(), KeyError> {
-    let shape = |what: String, expected: usize, found: usize| {
-        let same = expected == found;
-        let error = || KeyError::Shape { what, expected: expected.to_string(), found: found.to_string() };
-        if same { Ok(()) } else { Err(error()) }
-    };
+fn shape(what: String, expected: usize, found: usize) -> Result<(), KeyError> {
+    let error = || KeyError::Shape { what, expected: expected.to_string(), found: found.to_string() };
+    if expected == found { Ok(()) } else { Err(error()) }
+}
+
+/// As many fixed columns as the circuit has, and no values on blinding rows.
+pub(crate) fn check_fixed_shapes(circuit: &Circuit, fixed: &FixedValues) -> Result<(), KeyError> {
     shape("fixed columns".to_owned(), circuit.fixed.len(), fixed.columns.len())?;
     for (column, values) in circuit.fixed.iter().zip(&fixed.columns) {
         // Selectors and tables must be off on blinding rows, so values there are not even accepted.
@@ -134,6 +135,11 @@ fn check_shapes(circuit: &Circuit, fixed: &FixedValues, weights: &[IntegerMatrix
             });
         }
     }
+    Ok(())
+}
+
+fn check_shapes(circuit: &Circuit, fixed: &FixedValues, weights: &[IntegerMatrix]) -> Result<(), KeyError> {
+    check_fixed_shapes(circuit, fixed)?;
     shape("matrices".to_owned(), circuit.matrices.len(), weights.len())?;
     for (matrix, values) in circuit.matrices.iter().zip(weights) {
         let name = &matrix.name;
@@ -148,7 +154,7 @@ fn check_shapes(circuit: &Circuit, fixed: &FixedValues, weights: &[IntegerMatrix
 }
 
 /// Selectors are zero or one, table rows have a table's number, and nothing is read beyond the usable rows.
-fn check_values(circuit: &Circuit, fixed: &FixedValues) -> Result<(), KeyError> {
+pub(crate) fn check_values(circuit: &Circuit, fixed: &FixedValues) -> Result<(), KeyError> {
     let selectors = circuit.lookups.iter().map(|lookup| lookup.selector);
     for column in selectors.chain(circuit.table_sets.iter().map(|set| set.selector)) {
         let values = fixed.columns.get(column as usize).map_or(&[][..], Vec::as_slice);
@@ -221,6 +227,43 @@ fn outside_rows(circuit: &Circuit, expressions: &[&Expression<Query>]) -> impl I
     (0..-low).chain(usable - high..usable)
 }
 
+/// The SRS's powers and Lagrange points that a circuit needs, on the device, after a check that they belong to its pin.
+pub(crate) fn checked_bases<B: Backend>(
+    backend: &B,
+    srs: &Srs,
+    circuit: &Circuit,
+) -> Result<(B::Bases, B::Bases), KeyError> {
+    srs.check_length(circuit.srs_length())?;
+    let lagrange = srs.lagrange(circuit.log_rows).ok_or_else(|| KeyError::Shape {
+        what: "Lagrange points of the SRS".to_owned(),
+        expected: format!("log size {}", circuit.log_rows),
+        found: "none of that size".to_owned(),
+    })?;
+    let length = circuit.srs_length() as usize;
+    let powers = srs.powers().get(..length).unwrap_or(srs.powers());
+    let wrong = |what: &str| KeyError::Srs(SrsError::Inconsistent(what.to_owned()));
+    if !check::are_powers(srs.pin(), powers)? {
+        return Err(wrong("its points are not the powers of its own tau"));
+    }
+    let (powers, lagrange) = (backend.upload_bases(powers)?, backend.upload_bases(lagrange)?);
+    if !check::are_lagrange(backend, &powers, &lagrange, circuit.rows())? {
+        return Err(wrong(
+            "its Lagrange points do not belong to its powers; delete the cache or import the SRS again",
+        ));
+    }
+    Ok((powers, lagrange))
+}
+
+/// Commitments to the fixed columns, without hiding.
+pub(crate) fn commit_fixed<B: Backend>(
+    backend: &B,
+    lagrange: &B::Bases,
+    fixed: &FixedValues,
+) -> Result<Vec<G1Affine>, BackendError> {
+    let columns: Vec<&[i64]> = fixed.columns.iter().map(Vec::as_slice).collect();
+    commit_integers(backend, lagrange, &columns, |_| G1Projective::default())
+}
+
 /// Makes a key. `srs` must hold the Lagrange points of the circuit's rows (see [`Srs::ensure_lagrange`]).
 pub fn generate<B: Backend>(
     backend: &B,
@@ -234,27 +277,8 @@ pub fn generate<B: Backend>(
     check_shapes(&circuit, &fixed, &weights)?;
     check_values(&circuit, &fixed)?;
     check_origins(&circuit, &fixed, &weights)?;
-    srs.check_length(circuit.srs_length())?;
-    let lagrange = srs.lagrange(circuit.log_rows).ok_or_else(|| KeyError::Shape {
-        what: "Lagrange points of the SRS".to_owned(),
-        expected: format!("log size {}", circuit.log_rows),
-        found: "none of that size".to_owned(),
-    })?;
-
-    let length = circuit.srs_length() as usize;
-    let powers = srs.powers().get(..length).unwrap_or(srs.powers());
-    let wrong = |what: &str| KeyError::Srs(SrsError::Inconsistent(what.to_owned()));
-    if !check::are_powers(srs.pin(), powers)? {
-        return Err(wrong("its points are not the powers of its own tau"));
-    }
-    let (powers, lagrange) = (backend.upload_bases(powers)?, backend.upload_bases(lagrange)?);
-    if !check::are_lagrange(backend, &powers, &lagrange, circuit.rows())? {
-        return Err(wrong(
-            "its Lagrange points do not belong to its powers; delete the cache or import the SRS again",
-        ));
-    }
-    let columns: Vec<&[i64]> = fixed.columns.iter().map(Vec::as_slice).collect();
-    let fixed_points = commit_integers(backend, &lagrange, &columns, |_| G1Projective::default())?;
+    let (powers, lagrange) = checked_bases(backend, srs, &circuit)?;
+    let fixed_points = commit_fixed(backend, &lagrange, &fixed)?;
     drop(lagrange);
     let context = [&circuit.digest()[..], &weights.to_vec()].concat();
     let mut random = Blinding::for_key(&context).map_err(KeyError::Randomness)?;

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod device;
 pub mod error;
 pub mod expand;
@@ -19,6 +20,7 @@ pub mod srs;
 #[cfg(test)]
 mod tests;
 
+pub use audit::AuditError;
 pub use device::Prover;
 pub use error::ProveError;
 pub use key::{KeyError, ProvingKey};

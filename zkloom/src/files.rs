@@ -22,7 +22,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> Result<()> {
     if path.metadata().is_ok_and(|found| !found.is_file()) {
         return std::fs::write(path, bytes).map_err(Error::io(path));
     }
-    let temporary = folder.join(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
+    let temporary = folder.join(format!(".{}.{}.part", name.to_string_lossy(), unique()));
     let result = write_and_rename(&temporary, path, bytes, private);
     if result.is_err() {
         // The first error is the one to report; a leftover is removed where that is possible.
@@ -40,7 +40,8 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8], private: bool) 
 
 fn create(path: &Path, private: bool) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    // Never through a file or link that somebody else put there first.
+    options.write(true).create_new(true);
     #[cfg(unix)]
     if private {
         use std::os::unix::fs::OpenOptionsExt;
@@ -49,6 +50,13 @@ fn create(path: &Path, private: bool) -> std::io::Result<File> {
     #[cfg(not(unix))]
     let _ = private;
     options.open(path)
+}
+
+/// A name that nobody can foresee, so that nobody can take it before.
+fn unique() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let random = RandomState::new().hash_one(std::time::Instant::now());
+    format!("{}-{random:016x}", std::process::id())
 }
 
 /// Reads a whole file.
@@ -71,12 +79,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         write_atomic(&path, b"old", false).unwrap();
-        // The temporary name is taken by a folder, so that creating it fails.
-        let temporary = folder.path().join(format!(".a.{}.part", std::process::id()));
-        std::fs::create_dir(&temporary).unwrap();
-        assert!(matches!(write_atomic(&path, b"new", false), Err(Error::Io { .. })));
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        std::fs::remove_dir(&temporary).unwrap();
+        // The target is a folder by the time of the renaming, so that the last step fails.
+        std::fs::remove_file(&path).unwrap();
+        let temporary = folder.path().join(".b.part");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("inside"), b"old").unwrap();
+        assert!(write_and_rename(&temporary, &path, b"new", false).is_err());
+        assert!(write_atomic(&path, b"new", false).is_err());
+        assert_eq!(std::fs::read(path.join("inside")).unwrap(), b"old");
+        std::fs::remove_file(&temporary).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
+        // A name that is taken is not written through.
+        std::fs::write(&temporary, b"mine").unwrap();
+        assert!(write_and_rename(&temporary, &path, b"new", true).is_err());
+        assert_eq!(std::fs::read(&temporary).unwrap(), b"mine");
+        std::fs::remove_file(&temporary).unwrap();
         write_atomic(&path, b"new", true).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -12,7 +12,7 @@ use zkloom_model::float_graph::FloatGraph;
 use zkloom_model::integer_graph::{IntegerGraph, IntegerTensor};
 use zkloom_model::quantise::{QuantisationOptions, QuantiseError, quantise};
 use zkloom_model::report::{Accuracy, QuantisationReport, largest};
-use zkloom_plonkish::circuit::ExternalVector;
+use zkloom_plonkish::circuit::{Circuit, ExternalVector};
 use zkloom_plonkish::mock::MockChecker;
 use zkloom_plonkish::{Decode, DecodeError, Encode, Fr, Reader, Writer};
 use zkloom_prover::prove::fresh_hiding;
@@ -21,12 +21,13 @@ use zkloom_verifier::group::compressed;
 use zkloom_verifier::{G1Affine, HashKind, SrsKind};
 
 use crate::artifact::{Artifact, Kind, hex};
+use crate::audit::Description;
 use crate::devices;
 use crate::error::{Error, Result};
 use crate::openings::{Opening, Openings};
 use crate::proof_file::ProofFile;
 use crate::srs::Srs;
-use crate::verifier::{TensorLabel, Verifier};
+use crate::verifier::{TensorLabel, Verifier, context};
 
 /// Failures that a diagnosis lists.
 const LISTED_FAILURES: usize = 4;
@@ -152,6 +153,10 @@ impl Decode for Compiled {
         let graph = read_graph(reader)?;
         let circuit = zkloom_circuits::Compiled::decode(reader)?;
         circuit.circuit.validate().map_err(|_| reader.invalid("the circuit is not well formed"))?;
+        circuit
+            .layout
+            .check(&circuit.circuit)
+            .map_err(|_| reader.invalid("the layout does not fit the circuit"))?;
         Ok(Self { graph, circuit, quantisation: String::decode(reader)?, place: "the circuit".to_owned() })
     }
 }
@@ -228,6 +233,8 @@ impl Compiled {
             zkloom_prover::key::generate(backend, &srs.inner, shape, values, options.hash)
         })?;
         let srs = srs.inner.part(length, log_rows)?;
+        let labels = labels(key.verifying().circuit(), &self.graph);
+        let key = key.with_context(context(&self.graph.name, &labels, srs.pin().kind));
         let (layout, graph) = (self.circuit.layout.clone(), self.graph.clone());
         Ok(Keyed { key, layout, graph, srs, place: "the proving key".to_owned() })
     }
@@ -254,13 +261,20 @@ impl Encode for Keyed {
 
 impl Decode for Keyed {
     fn decode(reader: &mut Reader<'_>) -> core::result::Result<Self, DecodeError> {
-        Ok(Self {
+        let keyed = Self {
             graph: read_graph(reader)?,
             layout: zkloom_circuits::Layout::decode(reader)?,
             srs: zkloom_prover::Srs::decode(reader)?,
             key: ProvingKey::decode(reader)?,
             place: "the proving key".to_owned(),
-        })
+        };
+        let circuit = keyed.key.verifying().circuit();
+        keyed.layout.check(circuit).map_err(|_| reader.invalid("the layout does not fit the circuit"))?;
+        let labels = labels(circuit, &keyed.graph);
+        if keyed.key.verifying().context() != context(&keyed.graph.name, &labels, keyed.srs_kind()) {
+            return Err(reader.invalid("the network is not the one that the key is bound to"));
+        }
+        Ok(keyed)
     }
 }
 
@@ -280,6 +294,17 @@ fn label(identifier: u32, tensor: &IntegerTensor) -> TensorLabel {
     TensorLabel { identifier, name: tensor.name.clone(), shape, scale: tensor.scale }
 }
 
+/// Labels of the tensors that statements speak of.
+fn labels(circuit: &Circuit, graph: &IntegerGraph) -> Vec<TensorLabel> {
+    let stated = |identifier: u32| {
+        circuit.publics.iter().any(|p| p.identifier == identifier)
+            || circuit.externals.iter().any(|e| e.identifier == identifier)
+    };
+    let tensors = [(INPUT_IDENTIFIER, graph.input), (OUTPUT_IDENTIFIER, graph.output)];
+    let stated = tensors.into_iter().filter(|(identifier, _)| stated(*identifier));
+    stated.map(|(identifier, tensor)| label(identifier, graph.tensor(tensor))).collect()
+}
+
 impl Keyed {
     /// Reads a proving key.
     pub fn load(path: &Path) -> Result<Self> {
@@ -297,21 +322,10 @@ impl Keyed {
 
     /// The verification key.
     pub fn verifier(&self) -> Verifier {
-        let circuit = self.key.verifying().circuit();
-        let stated = |identifier: u32| {
-            circuit.publics.iter().any(|p| p.identifier == identifier)
-                || circuit.externals.iter().any(|e| e.identifier == identifier)
-        };
-        let tensors = [(INPUT_IDENTIFIER, self.graph.input), (OUTPUT_IDENTIFIER, self.graph.output)];
-        let labels = tensors
-            .into_iter()
-            .filter(|(identifier, _)| stated(*identifier))
-            .map(|(identifier, tensor)| label(identifier, self.graph.tensor(tensor)))
-            .collect();
         Verifier {
             key: self.key.verifying().clone(),
             network: self.graph.name.clone(),
-            labels,
+            labels: labels(self.key.verifying().circuit(), &self.graph),
             srs_kind: self.srs_kind(),
             place: "the verification key".to_owned(),
         }
@@ -320,6 +334,13 @@ impl Keyed {
     /// Where the SRS comes from.
     pub fn srs_kind(&self) -> SrsKind {
         self.srs.pin().kind
+    }
+
+    /// What everyone may know of the circuit, for audits of the verification key.
+    pub fn description(&self) -> Description {
+        let circuit = self.key.verifying().circuit().clone();
+        let (fixed, layout) = (self.key.fixed().clone(), self.layout.clone());
+        Description::new(zkloom_circuits::Compiled { circuit, fixed, layout })
     }
 
     /// The verifier's part of its SRS.
@@ -366,7 +387,7 @@ impl Keyed {
         let start = Instant::now();
         let witness = circuit.witness(&self.graph, input)?;
         let witness_time = start.elapsed();
-        let external_hiding = self.hiding(&options.openings)?;
+        let external_hiding = self.hiding(&options.openings, &witness.externals)?;
         let input = ProverInput { witness, external_hiding };
         let (proved, upload_time, transfers) = with_backend!(&backend, backend => {
             let start = Instant::now();
@@ -397,13 +418,13 @@ impl Keyed {
     }
 
     /// Hiding scalars in key order: given ones first, fresh ones for the rest.
-    fn hiding(&self, given: &Openings) -> Result<Vec<Fr>> {
+    fn hiding(&self, given: &Openings, vectors: &[Vec<Fr>]) -> Result<Vec<Fr>> {
         let externals = self.key.verifying().circuit().externals.iter();
-        let scalar = |external: &ExternalVector| match given.of(external.identifier) {
+        let scalar = |(external, vector): (&ExternalVector, &Vec<Fr>)| match given.of(external.identifier) {
             Some(opening) => Ok(opening.hiding),
-            None => Ok(fresh_hiding()?),
+            None => Ok(fresh_hiding(vector)?),
         };
-        externals.map(scalar).collect()
+        externals.zip(vectors).map(scalar).collect()
     }
 
     /// The openings of a proof's commitments. A given scalar must have opened the same commitment before: under one scalar

@@ -65,6 +65,24 @@ pub struct PublicValues {
     pub reals: Vec<f64>,
 }
 
+/// Hash of what people read beside the integers. The key is bound to it, so that nobody can exchange a name, a shape or a
+/// scale and keep the key's digest.
+pub(crate) fn context(network: &str, labels: &[TensorLabel], srs_kind: SrsKind) -> [u8; 32] {
+    let mut writer = Writer::new();
+    (srs_kind == SrsKind::Development).encode(&mut writer);
+    network.to_owned().encode(&mut writer);
+    labels.to_vec().encode(&mut writer);
+    *blake3::hash(&writer.finish()).as_bytes()
+}
+
+impl TensorLabel {
+    /// Whether it can label a tensor of so many values.
+    fn fits(&self, values: u32) -> bool {
+        let elements = self.shape.iter().try_fold(1_u32, |product, extent| product.checked_mul(*extent));
+        elements == Some(values) && self.scale.is_finite() && self.scale > 0.0
+    }
+}
+
 /// A verification key.
 #[derive(Clone, Debug)]
 pub struct Verifier {
@@ -87,8 +105,20 @@ impl Encode for Verifier {
 impl Decode for Verifier {
     fn decode(reader: &mut Reader<'_>) -> core::result::Result<Self, DecodeError> {
         let srs_kind = if bool::decode(reader)? { SrsKind::Development } else { SrsKind::Ceremony };
-        let (network, labels) = (String::decode(reader)?, Vec::decode(reader)?);
+        let (network, labels) = (String::decode(reader)?, Vec::<TensorLabel>::decode(reader)?);
         let key = VerifyingKey::decode(reader)?;
+        if key.context() != context(&network, &labels, srs_kind) {
+            return Err(reader.invalid("names and scales are not those that the key is bound to"));
+        }
+        let circuit = key.circuit();
+        let lengths = circuit.publics.iter().map(|p| (p.identifier, p.length));
+        let mut lengths = lengths.chain(circuit.externals.iter().map(|e| (e.identifier, e.length)));
+        let labelled = |(identifier, length): (u32, u32)| {
+            labels.iter().any(|label| label.identifier == identifier && label.fits(length))
+        };
+        if !lengths.all(labelled) {
+            return Err(reader.invalid("a public or committed tensor has no fitting label"));
+        }
         Ok(Self { key, network, labels, srs_kind, place: "the verification key".to_owned() })
     }
 }

@@ -7,6 +7,7 @@ mod honest;
 mod lattice;
 mod rules;
 mod sample;
+mod setup;
 mod tampering;
 mod teeth;
 mod zero_knowledge;

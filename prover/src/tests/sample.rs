@@ -195,6 +195,7 @@ fn places(shape: &Shape) -> (BTreeMap<&'static str, Place>, Vec<CellRun>) {
     (places, runs.collect())
 }
 
+// architecture: allow function-length: one arm for each kind of claim; apart they would hide what they share
 fn claim(kind: Kind, places: &BTreeMap<&'static str, Place>, matrix: u32) -> Claim {
     let at = |name: &str| places[name];
     let row = || role(ROLE_ROW, 1);

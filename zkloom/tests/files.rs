@@ -1,0 +1,70 @@
+//! Files that were tampered with by somebody who repairs their digests: what they say is bound all the same.
+
+use zkloom::artifact::{Artifact, Kind};
+use zkloom::{
+    CompileOptions, Dataset, Error, Imported, Keyed, QuantisationOptions, SetupOptions, Srs, Verifier,
+};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
+
+fn keys() -> Keyed {
+    let calibration = Dataset::load(format!("{FIXTURES}/digits-calibration.npz")).unwrap();
+    let imported = Imported::from_file(format!("{FIXTURES}/digits-mlp.onnx")).unwrap();
+    let quantised = imported.quantise(&calibration, &QuantisationOptions::default()).unwrap();
+    let compiled = quantised.compile(&CompileOptions::default()).unwrap();
+    compiled.setup(&Srs::development(compiled.srs_log_size()).unwrap(), &SetupOptions::default()).unwrap()
+}
+
+/// Wraps changed content in a file whose digest fits.
+fn rewrap(
+    folder: &tempfile::TempDir,
+    kind: Kind,
+    parents: Vec<[u8; 32]>,
+    content: Vec<u8>,
+) -> std::path::PathBuf {
+    let path = folder.path().join("file");
+    Artifact::new(kind, parents, content).save(&path).unwrap();
+    path
+}
+
+#[test]
+fn names_and_scales_of_a_verification_key_are_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    keys().verifier().save(&path).unwrap();
+    let artifact = Artifact::load(&path).unwrap();
+    // One byte says where the SRS comes from, then the network's name, the labels (identifier, name, shape, scale), the key.
+    let name_end = 1 + 4 + u32::from_be_bytes(artifact.content[1..5].try_into().unwrap()) as usize;
+    for at in [0, 5, name_end + 4 + 3, name_end + 4 + 4 + 4, name_end + 4 + 4 + 4 + 6 + 4 + 3] {
+        let mut content = artifact.content.clone();
+        content[at] ^= 1;
+        let changed = rewrap(&folder, Kind::VerificationKey, artifact.parents.clone(), content);
+        assert!(matches!(Verifier::load(&changed), Err(Error::Damaged { .. })), "byte {at}");
+    }
+    let same = rewrap(&folder, Kind::VerificationKey, artifact.parents.clone(), artifact.content.clone());
+    assert!(Verifier::load(&same).is_ok());
+}
+
+#[test]
+fn every_change_of_a_proving_key_is_refused_or_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let keyed = keys();
+    keyed.save(&path).unwrap();
+    let artifact = Artifact::load(&path).unwrap();
+    let digest = keyed.verifier().key().digest();
+    let step = artifact.content.len() / 60 + 1;
+    for at in (0..artifact.content.len()).step_by(step) {
+        let mut content = artifact.content.clone();
+        content[at] ^= 0x41;
+        let changed = rewrap(&folder, Kind::ProvingKey, artifact.parents.clone(), content);
+        // What can be read must still be a key that works with itself or fails; it must never panic.
+        if let Ok(other) = Keyed::load(&changed) {
+            let input = vec![0.5; 64];
+            if let Ok(proved) = other.prove(&input, &zkloom::ProveOptions::default(), &mut |_| {}) {
+                let same = other.verifier().key().digest() == digest;
+                assert!(!same || keyed.verifier().verify(proved.file(), &keyed.pin()).is_ok(), "byte {at}");
+            }
+        }
+    }
+}
