@@ -14,6 +14,7 @@ use crate::layout::{Effect, Layout, NodeRecord};
 use crate::lowering::Lowering;
 use crate::plan::{BlockContent, Part, Plan, activation_of};
 use crate::tables::{Table, TableContent, total_rows};
+use crate::views::Run;
 
 /// Identifier of the network's input in a statement.
 pub const INPUT_IDENTIFIER: u32 = 0;
@@ -201,17 +202,22 @@ fn state(
             Relation::External { vector: circuit.externals.len() as u32 - 1 }
         }
     };
+    let claim = Claim { name, output: stated_views(&runs), relation };
+    lowering.claim(claim);
+    visibility
+}
+
+/// Views of a tensor's cells, each with the power of the public challenge that belongs to its index.
+pub(crate) fn stated_views(runs: &[Run]) -> Vec<View> {
     let public = |exponent| Monomial::power(Variable::Public {}, exponent);
-    let output = runs.iter().map(|run| View {
+    let view = |run: &Run| View {
         column: run.column,
         offset: run.row,
         coefficient: 1,
         scale: public(run.start),
         axes: vec![Axis::dense(run.length, 1, public(1))],
-    });
-    let claim = Claim { name, output: output.collect(), relation };
-    lowering.claim(claim);
-    visibility
+    };
+    runs.iter().map(view).collect()
 }
 
 /// What each node became.

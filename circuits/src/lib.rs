@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod compile;
 pub mod cost;
 pub mod error;
@@ -30,6 +31,7 @@ pub mod tables;
 pub mod views;
 pub mod witness;
 
+pub use audit::{AuditError, audit};
 pub use compile::{CompileOptions, Compiled, Visibility, WeightVisibility, compile, weights};
 pub use error::{CompileError, WitnessError};
 pub use layout::Layout;

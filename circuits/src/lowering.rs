@@ -4,7 +4,7 @@ use zkloom_model::integer_graph::TensorId;
 use zkloom_plonkish::claim::FoldBlinds;
 use zkloom_plonkish::{
     AdviceColumn, CellRun, Circuit, Claim, FixedColumn, FixedValues, Interval, Matrix, Origin, Piece,
-    TableSet, Tensor, View,
+    TableSet, Tensor,
 };
 
 use crate::cost::Shape;
@@ -12,7 +12,7 @@ use crate::gadgets::requantise::{ACTIVATION_COORDINATE, GadgetColumns, lookups};
 use crate::layout::{FOLD_BLINDS, LANE_COLUMNS, LANE_TENSOR_COLUMNS, Layout};
 use crate::plan::{BlockContent, Part, Plan, activation_interval};
 use crate::tables::split_into_sets;
-use crate::views::{Dimension, Run, run_views};
+use crate::views::Run;
 
 /// Axis role of output channels; contracts the rows of every matrix.
 pub const OUT_ROLE: u32 = 0;
@@ -45,24 +45,7 @@ pub struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     /// A circuit with columns and lookups, and the network's input as its first tensor.
     pub fn new(plan: &'a Plan<'a>, layout: &'a Layout, shape: &Shape, public_weights: bool) -> Self {
-        let circuit = Circuit {
-            log_rows: shape.log_rows,
-            blinding_rows: BLINDING_ROWS,
-            max_degree: MAX_DEGREE,
-            advice: advice(layout.lanes),
-            fixed: Vec::new(),
-            gates: Vec::new(),
-            table_sets: Vec::new(),
-            lookups: (0..layout.lanes).flat_map(|lane| lookups(lane, columns(lane), layout.shift)).collect(),
-            copies: Vec::new(),
-            roles: vec!["out".to_owned(), "position".to_owned()],
-            matrices: Vec::new(),
-            claims: Vec::new(),
-            publics: Vec::new(),
-            externals: Vec::new(),
-            fold_blinds: FoldBlinds { count: FOLD_BLINDS, runs: Vec::new() },
-            tensors: Vec::new(),
-        };
+        let circuit = frame(layout, shape.log_rows);
         let mut lowering = Self { plan, layout, public_weights, circuit };
         lowering.ranged_tensor(plan.graph.input);
         lowering
@@ -76,11 +59,6 @@ impl<'a> Lowering<'a> {
     /// A block's cells, lane by lane.
     pub fn block_runs(&self, block: usize, part: Part) -> Vec<Run> {
         self.layout.runs(block, part)
-    }
-
-    /// Views of all cells of a tensor.
-    pub fn views(&self, tensor: TensorId, dimensions: &[Dimension], coefficient: i64) -> Vec<View> {
-        self.runs(tensor).into_iter().flat_map(|run| run_views(dimensions, run, coefficient)).collect()
     }
 
     /// The block of a sum's bias.
@@ -113,12 +91,7 @@ impl<'a> Lowering<'a> {
 
     /// Adds a tensor of activations or inputs, which the lanes' activation lookups range.
     pub fn ranged_tensor(&mut self, tensor: TensorId) {
-        let origin = |run: &Run| Origin::Lookup {
-            // Two lookups for each lane, the activation's second.
-            lookup: run.column / LANE_TENSOR_COLUMNS * 2 + 1,
-            coordinate: ACTIVATION_COORDINATE,
-        };
-        let pieces = self.runs(tensor).iter().map(|run| piece(run, origin(run))).collect();
+        let pieces = self.runs(tensor).iter().map(|run| piece(run, lookup_origin(run))).collect();
         let (name, interval) = (self.plan.graph.tensor(tensor).name.clone(), self.interval(tensor));
         self.circuit.tensors.push(Tensor { name, interval, pieces });
     }
@@ -147,14 +120,46 @@ impl<'a> Lowering<'a> {
     /// Adds the folds' random cells and the fixed columns.
     pub fn finish(mut self, table_sets: u32) -> (Circuit, FixedValues) {
         let folds = self.circuit.folds().len() as u32;
-        let run = |fold| CellRun { column: 0, row: self.layout.rows + fold * FOLD_BLINDS };
-        self.circuit.fold_blinds.runs = (0..folds).map(run).collect();
+        self.circuit.fold_blinds.runs = fold_runs(self.layout, folds);
         let fixed = fixed(self.layout, table_sets, &mut self.circuit);
         (self.circuit, fixed)
     }
 }
 
-fn piece(run: &Run, origin: Origin) -> Piece {
+/// A circuit with the advice columns and lookups of a layout's lanes, and nothing else yet.
+pub(crate) fn frame(layout: &Layout, log_rows: u32) -> Circuit {
+    Circuit {
+        log_rows,
+        blinding_rows: BLINDING_ROWS,
+        max_degree: MAX_DEGREE,
+        advice: advice(layout.lanes),
+        fixed: Vec::new(),
+        gates: Vec::new(),
+        table_sets: Vec::new(),
+        lookups: (0..layout.lanes).flat_map(|lane| lookups(lane, columns(lane), layout.shift)).collect(),
+        copies: Vec::new(),
+        roles: vec!["out".to_owned(), "position".to_owned()],
+        matrices: Vec::new(),
+        claims: Vec::new(),
+        publics: Vec::new(),
+        externals: Vec::new(),
+        fold_blinds: FoldBlinds { count: FOLD_BLINDS, runs: Vec::new() },
+        tensors: Vec::new(),
+    }
+}
+
+/// The random cells of so many folds, below all blocks.
+pub(crate) fn fold_runs(layout: &Layout, folds: u32) -> Vec<CellRun> {
+    let run = |fold| CellRun { column: 0, row: layout.rows.saturating_add(fold * FOLD_BLINDS) };
+    (0..folds).map(run).collect()
+}
+
+/// The lookup that ranges a run of activations: each lane has two, the activation's is the second.
+pub(crate) fn lookup_origin(run: &Run) -> Origin {
+    Origin::Lookup { lookup: run.column / LANE_TENSOR_COLUMNS * 2 + 1, coordinate: ACTIVATION_COORDINATE }
+}
+
+pub(crate) fn piece(run: &Run, origin: Origin) -> Piece {
     Piece { column: run.column, offset: run.row, length: run.length, origin }
 }
 
@@ -178,7 +183,7 @@ fn advice(lanes: u32) -> Vec<AdviceColumn> {
 }
 
 /// Selector, tags and tables. One selector serves all table sets, which have equal length.
-fn fixed(layout: &Layout, table_sets: u32, circuit: &mut Circuit) -> FixedValues {
+pub(crate) fn fixed(layout: &Layout, table_sets: u32, circuit: &mut Circuit) -> FixedValues {
     let rows = layout.blocks.iter().flat_map(|block| (0..block.height).map(|_| i64::from(block.tag)));
     let tags: Vec<i64> = rows.collect();
     let selector = tags.iter().map(|tag| i64::from(*tag != 0)).collect();

@@ -2,12 +2,12 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{compile, demo, inspect, plan, prove, setup, srs, verify};
+use crate::commands::{audit, compile, demo, inspect, plan, prove, setup, srs, verify};
 
 const AFTER_HELP: &str = "\
 Exit codes:
   0  done; for verify: every proof is valid
-  1  a proof is not valid
+  1  a proof is not valid; for audit: the key does not pass
   2  the command line is wrong
   3  the model, the data or an option is unsuitable
   4  a file is missing, damaged, of another kind or of another circuit
@@ -59,6 +59,8 @@ pub enum Command {
     Prove(prove::Arguments),
     /// Check proofs and print what they bind
     Verify(verify::Arguments),
+    /// Check what a verification key's fixed columns say, without knowing its weights
+    Audit(audit::Arguments),
     /// Describe any file that zkloom writes
     Inspect(inspect::Arguments),
     /// Estimate rows, memory and time of a proof before any work starts

@@ -34,10 +34,13 @@ pub enum Kind {
     Lagrange,
     /// Openings of committed tensors: secret.
     Openings,
+    /// What a compiled network shows to everyone: circuit, fixed values and layout, no weights.
+    Description,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    /// Files hold places in this list: append only.
+    const ALL: [Self; 9] = [
         Self::Circuit,
         Self::ProvingKey,
         Self::VerificationKey,
@@ -46,6 +49,7 @@ impl Kind {
         Self::SrsPin,
         Self::Lagrange,
         Self::Openings,
+        Self::Description,
     ];
 
     /// Name for people and machines.
@@ -59,6 +63,7 @@ impl Kind {
             Self::SrsPin => "SRS pin",
             Self::Lagrange => "cache of Lagrange points",
             Self::Openings => "openings file",
+            Self::Description => "circuit description",
         }
     }
 

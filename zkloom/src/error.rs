@@ -7,7 +7,7 @@ use zkloom_backends::BackendError;
 use zkloom_model::data::DataError;
 use zkloom_model::input::InputError;
 use zkloom_model::onnx::ImportError;
-use zkloom_prover::{KeyError, ProveError, SrsError};
+use zkloom_prover::{AuditError, KeyError, ProveError, SrsError};
 use zkloom_verifier::VerifyError;
 
 use crate::artifact::Kind;
@@ -18,7 +18,7 @@ pub type Result<T> = core::result::Result<T, Error>;
 /// What a caller can do about an error; the command line's exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// A proof is not valid.
+    /// A proof is not valid, or a key does not pass an audit.
     Invalid,
     /// The model, the data or an option is unsuitable.
     Input,
@@ -56,6 +56,10 @@ pub enum Error {
     Prove(#[from] zkloom_prover::ProveError),
     #[error("{0}")]
     Backend(#[from] zkloom_backends::BackendError),
+    #[error("the key does not pass: {0}")]
+    Audit(#[from] zkloom_prover::AuditError),
+    #[error("{place} is not what the compiler makes of any network: {source}")]
+    Description { place: String, source: zkloom_circuits::AuditError },
     #[error("{0}")]
     Verify(#[from] zkloom_verifier::VerifyError),
     #[error("{}: {source}", path.display())]
@@ -114,6 +118,10 @@ impl Error {
             Self::Srs(error) | Self::Key(KeyError::Srs(error)) => srs_class(error),
             Self::Backend(error) | Self::Key(KeyError::Backend(error)) => device_class(error),
             Self::Prove(ProveError::Backend(error)) => device_class(error),
+            Self::Audit(AuditError::OtherSrs { .. }) => Class::File,
+            Self::Audit(AuditError::Key(KeyError::Srs(error))) => srs_class(error),
+            Self::Audit(AuditError::Key(KeyError::Backend(error))) => device_class(error),
+            Self::Audit(_) | Self::Description { .. } => Class::Invalid,
             Self::Key(_) => Class::Internal,
             Self::Prove(ProveError::Lookup { .. } | ProveError::WitnessShape { .. }) => Class::Input,
             Self::Prove(_) => Class::Internal,
@@ -136,6 +144,10 @@ impl Error {
                 "srs-too-small"
             }
             Self::Srs(_) | Self::Key(KeyError::Srs(_)) => "srs",
+            Self::Audit(AuditError::OtherSrs { .. }) => "other-srs",
+            Self::Audit(AuditError::Key(KeyError::Srs(_))) => "srs",
+            Self::Audit(AuditError::Key(KeyError::Backend(_))) => "backend",
+            Self::Audit(_) | Self::Description { .. } => "audit-failed",
             Self::Key(_) => "key",
             Self::Prove(_) => "prove",
             Self::Backend(BackendError::Unavailable { .. }) => "backend-unavailable",

@@ -73,6 +73,10 @@ pub fn inspect(path: &Path) -> Result<Description> {
         }
         Kind::SrsPin => pin(&artifact.decode(&place)?),
         Kind::Lagrange => json!({}),
+        Kind::Description => {
+            let report = crate::audit::Description::from_artifact(&place, &artifact)?.report();
+            json!({ "unaudited_report": serde_json::to_value(report).map_err(|e| Error::Option(e.to_string()))? })
+        }
         Kind::Openings => {
             let openings: Openings = artifact.decode(&place)?;
             json!({ "tensors": openings.entries.iter().map(|entry| entry.identifier).collect::<Vec<_>>() })

@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 pub mod artifact;
+pub mod audit;
 pub mod devices;
 pub mod error;
 pub mod files;
@@ -42,6 +43,7 @@ pub mod store;
 pub mod verifier;
 
 pub use artifact::{Artifact, Kind};
+pub use audit::{Audited, Description};
 pub use error::{Error, Result};
 pub use openings::Openings;
 pub use plan::Estimate;

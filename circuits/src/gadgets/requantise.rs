@@ -57,14 +57,19 @@ pub fn lookups(lane: u32, columns: GadgetColumns, shift: u32) -> [Lookup; 2] {
     ]
 }
 
+/// Bound on every integer in the gadget's equation. Shifts are at most [`crate::tables::MAX_SHIFT`].
+pub fn reach(accumulators: Interval, quotients: Interval, shift: u32) -> i128 {
+    let magnitude = |interval: Interval| i128::from(interval.min).abs().max(i128::from(interval.max).abs());
+    magnitude(accumulators) + ((magnitude(quotients) + 1) << shift)
+}
+
 /// Checks that the gadget's equation has one solution: `A + max|q| 2^s + 2^s` below 2^62, hence below half the field's order,
 /// and the block's own quotients inside the table's.
 ///
 /// # Errors
 /// [`CompileError::Range`], naming layer, channel and interval.
 pub fn check(block: &PlannedBlock, quotients: Interval, shift: u32) -> Result<(), CompileError> {
-    let magnitude = |interval: Interval| i128::from(interval.min).abs().max(i128::from(interval.max).abs());
-    let reach = magnitude(block.interval) + ((magnitude(quotients) + 1) << shift);
+    let reach = reach(block.interval, quotients, shift);
     if reach < MAX_MAGNITUDE {
         return Ok(());
     }

@@ -3,13 +3,13 @@
 
 use zkloom_model::integer_graph::{IntegerNode, TensorId, WeightMatrix};
 use zkloom_plonkish::claim::PositionAxis;
-use zkloom_plonkish::{Claim, ConstantOnes, IntegerMatrix, Matrix, Monomial, Relation};
+use zkloom_plonkish::{Claim, ConstantOnes, IntegerMatrix, Matrix, Monomial, Relation, View};
 
 use super::Layer;
 use crate::error::CompileError;
 use crate::lowering::{Lowering, OUT_ROLE, POSITION_ROLE};
 use crate::plan::{Plan, WorstCase, element_count};
-use crate::views::Dimension;
+use crate::views::{Dimension, Run, run_views};
 
 pub(super) struct Linear<'a> {
     pub node: &'a IntegerNode,
@@ -24,11 +24,38 @@ impl Linear<'_> {
         let cells = lowering.plan.graph.tensor(self.node.output).elements();
         cells.checked_div(self.weights.rows).map_or(0, |positions| positions as u32)
     }
+}
 
-    /// Dimensions of a tensor with positions in front, if there are several.
-    fn dimensions(positions: u32, inner: Dimension) -> Vec<Dimension> {
-        let outer = Dimension { size: positions, ratio: Monomial::role(POSITION_ROLE, 1) };
-        if positions == 1 { vec![inner] } else { vec![outer, inner] }
+/// The product of a matrix and a tensor, for one claim.
+pub(crate) struct Product {
+    /// Index of the matrix.
+    pub matrix: u32,
+    /// Its rows.
+    pub rows: u32,
+    /// Its columns, without the bias.
+    pub columns: u32,
+    /// Output positions.
+    pub positions: u32,
+}
+
+impl Product {
+    /// The claim, between the cells of both tensors.
+    pub(crate) fn claim(&self, name: &str, output: &[Run], input: &[Run]) -> Claim {
+        let Self { matrix, rows, columns, positions } = *self;
+        let views = |runs: &[Run], size: u32, ratio: Monomial| -> Vec<View> {
+            let outer = Dimension { size: positions, ratio: Monomial::role(POSITION_ROLE, 1) };
+            let inner = Dimension { size, ratio };
+            let dimensions = if positions == 1 { vec![inner] } else { vec![outer, inner] };
+            runs.iter().flat_map(|run| run_views(&dimensions, *run, 1)).collect()
+        };
+        let axes = match positions {
+            1 => Vec::new(),
+            count => vec![PositionAxis { count, ratio: Monomial::role(POSITION_ROLE, 1) }],
+        };
+        let input = views(input, columns, Monomial::fold(1));
+        let ones = vec![ConstantOnes { column: columns, scale: Monomial::one(), axes }];
+        let output = views(output, rows, Monomial::role(OUT_ROLE, 1));
+        Claim { name: name.to_owned(), output, relation: Relation::Matrix { matrix, input, ones } }
     }
 }
 
@@ -68,12 +95,6 @@ impl Layer for Linear<'_> {
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let positions = self.positions(lowering);
         let (rows, columns) = (self.weights.rows as u32, self.weights.columns as u32);
-        let out = Dimension { size: rows, ratio: Monomial::role(OUT_ROLE, 1) };
-        let fold = Dimension { size: columns, ratio: Monomial::fold(1) };
-        let axes = match positions {
-            1 => Vec::new(),
-            count => vec![PositionAxis { count, ratio: Monomial::role(POSITION_ROLE, 1) }],
-        };
         let matrix = lowering.matrix(Matrix {
             name: self.node.name.clone(),
             rows,
@@ -81,16 +102,10 @@ impl Layer for Linear<'_> {
             public: lowering.public_weights,
             row_role: OUT_ROLE,
         });
-        let claim = lowering.claim(Claim {
-            name: self.node.name.clone(),
-            output: lowering.views(self.node.output, &Self::dimensions(positions, out), 1),
-            relation: Relation::Matrix {
-                matrix,
-                input: lowering.views(self.input, &Self::dimensions(positions, fold), 1),
-                ones: vec![ConstantOnes { column: columns, scale: Monomial::one(), axes }],
-            },
-        });
-        let pieces = lowering.runs(self.node.output).len();
+        let (output, input) = (lowering.runs(self.node.output), lowering.runs(self.input));
+        let product = Product { matrix, rows, columns, positions };
+        let claim = lowering.claim(product.claim(&self.node.name, &output, &input));
+        let pieces = output.len();
         lowering.computed_tensor(self.node.output, &vec![claim; pieces]);
     }
 }

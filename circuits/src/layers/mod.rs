@@ -11,9 +11,9 @@ use crate::lowering::Lowering;
 use crate::plan::Plan;
 
 mod activate;
-mod linear;
+pub(crate) mod linear;
 mod reshape;
-mod sum;
+pub(crate) mod sum;
 
 /// An operation of the network as the compiler sees it.
 pub trait Layer {

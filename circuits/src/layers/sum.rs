@@ -21,9 +21,18 @@ pub(super) struct Sum<'a> {
 }
 
 /// Views of one run, its first cell with monomial one.
-fn views(run: Run, coefficient: i64) -> Vec<View> {
+pub(crate) fn views(run: Run, coefficient: i64) -> Vec<View> {
     let dimension = Dimension { size: run.length, ratio: Monomial::role(OUT_ROLE, 1) };
     run_views(&[dimension], Run { start: 0, ..run }, coefficient)
+}
+
+/// The claim that the cells of a bias tensor are the one column of a matrix, given by index and rows.
+pub(crate) fn bias_claim(name: &str, (matrix, rows): (u32, u32), runs: &[Run]) -> Claim {
+    let dimension = [Dimension { size: rows, ratio: Monomial::role(OUT_ROLE, 1) }];
+    let ones = vec![ConstantOnes { column: 0, scale: Monomial::one(), axes: Vec::new() }];
+    let output = runs.iter().flat_map(|run| run_views(&dimension, *run, 1)).collect();
+    let relation = Relation::Matrix { matrix, input: Vec::new(), ones };
+    Claim { name: name.to_owned(), output, relation }
 }
 
 impl Sum<'_> {
@@ -33,7 +42,6 @@ impl Sum<'_> {
         let runs = lowering.block_runs(block, crate::plan::Part::Accumulator);
         let name = format!("{}.bias", self.node.name);
         let rows = self.bias.len() as u32;
-        let dimension = [Dimension { size: rows, ratio: Monomial::role(OUT_ROLE, 1) }];
         let matrix = lowering.matrix(Matrix {
             name: name.clone(),
             rows,
@@ -41,13 +49,7 @@ impl Sum<'_> {
             public: lowering.public_weights,
             row_role: OUT_ROLE,
         });
-        let ones = vec![ConstantOnes { column: 0, scale: Monomial::one(), axes: Vec::new() }];
-        let output = runs.iter().flat_map(|run| run_views(&dimension, *run, 1)).collect();
-        let claim = lowering.claim(Claim {
-            name,
-            output,
-            relation: Relation::Matrix { matrix, input: Vec::new(), ones },
-        });
+        let claim = lowering.claim(bias_claim(&name, (matrix, rows), &runs));
         lowering.block_tensor(block, &vec![claim; runs.len()]);
         runs
     }

@@ -1,5 +1,6 @@
 //! One file for each command: its arguments and what it does.
 
+pub mod audit;
 pub mod compile;
 pub mod demo;
 pub mod doctor;
@@ -25,7 +26,7 @@ use crate::text::list;
 const OUTPUT: u32 = 1;
 
 /// What a development SRS means, for warnings.
-pub const INSECURE: &str = "DEVELOPMENT SRS: whoever made it can forge proofs and open commitments. For tests only. \
+pub const INSECURE: &str = "DEVELOPMENT SRS: whoever made it can forge proofs and open commitments to other values. For tests only. \
     For anything real import a public ceremony's file: zkloom srs import FILE.ptau";
 
 /// Runs a command.
@@ -36,6 +37,7 @@ pub fn run(command: &Command, console: &Console) -> anyhow::Result<Outcome> {
         Command::Setup(arguments) => setup::run(arguments, console),
         Command::Prove(arguments) => prove::run(arguments, console),
         Command::Verify(arguments) => verify::run(arguments, console),
+        Command::Audit(arguments) => audit::run(arguments, console),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Plan(arguments) => plan::run(arguments, console),
         Command::Doctor => doctor::run(),

@@ -26,7 +26,7 @@ pub struct Arguments {
     /// SRS that `zkloom srs import` or `zkloom srs dev` made; without it a development one is made and cached
     #[arg(long, value_name = "FILE")]
     srs: Option<PathBuf>,
-    /// Folder for proving.key, verification.key and srs.pin; it is made if missing
+    /// Folder for proving.key, verification.key, srs.pin and circuit.public; it is made if missing
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// Hash of the transcripts
@@ -77,16 +77,17 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
     let paths = write(&keyed, &arguments.output)?;
     let trusted = store.pin(&keyed.pin().identity())?.is_some();
     let sizes = paths.each_ref().map(|path| file_bytes(path));
-    let [proving, verification, pin] = &paths;
+    let [proving, verification, pin, description] = &paths;
     let hint = if trusted { "" } else { "\nverify does not trust this SRS yet: zkloom srs trust FILE" };
     let text = format!(
         "wrote {} ({}; keep it: it holds the weights)\nwrote {} ({})\nwrote {} (for verifiers who decide to trust this SRS)\n\
-         SRS {}, keys {}{hint}",
+         wrote {} (for audits; no weights in it)\nSRS {}, keys {}{hint}",
         proving.display(),
         bytes(sizes[0]),
         verification.display(),
         bytes(sizes[1]),
         pin.display(),
+        description.display(),
         duration(srs_time),
         duration(key_time),
     );
@@ -94,7 +95,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
     let json = json!({
         "proving_key": proving, "proving_key_bytes": sizes[0],
         "verification_key": verification, "verification_key_bytes": sizes[1],
-        "srs_pin": pin, "srs": describe_pin(&keyed.pin()), "srs_made": made, "srs_trusted": trusted,
+        "srs_pin": pin, "description": description, "srs": describe_pin(&keyed.pin()), "srs_made": made, "srs_trusted": trusted,
         "insecure_srs": srs.is_insecure(),
         "circuit": hex(&verifier.key().circuit().digest()), "key": hex(&verifier.key().digest()),
         "seconds": { "srs": srs_time.as_secs_f64(), "keys": key_time.as_secs_f64() },
@@ -123,12 +124,14 @@ fn obtain_srs(
     Ok((srs, made))
 }
 
-/// Writes the three files.
-fn write(keyed: &Keyed, folder: &Path) -> anyhow::Result<[PathBuf; 3]> {
+/// Writes the four files.
+fn write(keyed: &Keyed, folder: &Path) -> anyhow::Result<[PathBuf; 4]> {
     let folder = make_folder(folder)?;
-    let paths = ["proving.key", "verification.key", "srs.pin"].map(|name| folder.join(name));
+    let paths =
+        ["proving.key", "verification.key", "srs.pin", "circuit.public"].map(|name| folder.join(name));
     keyed.save(&paths[0])?;
     keyed.verifier().save(&paths[1])?;
     Srs::save_pin(&keyed.pin(), &paths[2])?;
+    keyed.description().save(&paths[3])?;
     Ok(paths)
 }

@@ -1,5 +1,6 @@
 //! What users see of the command line: stories with files, every bad input, full disks, output for machines.
 
+mod audit;
 mod bad_files;
 mod bad_input;
 mod demo;

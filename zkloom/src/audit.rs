@@ -1,0 +1,309 @@
+//! Auditing a verification key: what its fixed columns say, checked without knowing any weight.
+//!
+//! A key holds commitments to fixed columns: selectors, tags, tables. A key maker who is also the prover could commit to a
+//! table with two values for one argument, and prove two outputs for one input. These columns are public information, so
+//! everyone can make their commitments again from a [`Description`], which key generation writes beside the keys.
+
+use std::path::Path;
+
+use serde::Serialize;
+use zkloom_backends::with_backend;
+use zkloom_circuits::CompileReport;
+use zkloom_circuits::tables::{Table, TableContent};
+use zkloom_plonkish::Encode;
+
+use crate::artifact::{Artifact, Kind, hex};
+use crate::devices;
+use crate::error::{Error, Result};
+use crate::srs::Srs;
+use crate::verifier::Verifier;
+
+/// What everyone may know of a compiled network: circuit, values of the fixed columns, layout. It holds no weights; private
+/// weights show in it by intervals that are widened to powers of two.
+#[derive(Clone, Debug)]
+pub struct Description {
+    circuit: zkloom_circuits::Compiled,
+    place: String,
+}
+
+/// A lookup table whose rows were checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableReport {
+    /// The table's number.
+    pub tag: u32,
+    /// The function or interval, in words.
+    pub function: String,
+    /// Least argument, or for intervals least value.
+    pub min: i64,
+    /// Greatest argument, or for intervals greatest value.
+    pub max: i64,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// What an audit found in order.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Audited {
+    /// Digest of the key, in hexadecimal: proofs name it.
+    pub key: String,
+    /// Digest of the circuit, in hexadecimal.
+    pub circuit: String,
+    /// Name of the network.
+    pub network: String,
+    /// Fixed columns whose commitments were made again.
+    pub fixed_columns: usize,
+    /// Fixed values on which the layout and the description agree.
+    pub fixed_values: usize,
+    /// The architecture: layers with shapes and intervals, sizes.
+    pub architecture: CompileReport,
+    /// The lookup tables.
+    pub tables: Vec<TableReport>,
+    /// Whether anyone with the model can also make the commitments to all weights again.
+    pub public_weights: bool,
+    /// Whether the SRS is for development only.
+    pub insecure_srs: bool,
+}
+
+impl Description {
+    /// Wraps a compiled network.
+    pub fn new(circuit: zkloom_circuits::Compiled) -> Self {
+        Self { circuit, place: "the description".to_owned() }
+    }
+
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let place = path.display().to_string();
+        Self::from_artifact(&place, &Artifact::load(path)?)
+    }
+
+    pub(crate) fn from_artifact(place: &str, artifact: &Artifact) -> Result<Self> {
+        let artifact = artifact.clone().expect(place, Kind::Description)?;
+        let circuit: zkloom_circuits::Compiled = artifact.decode(place)?;
+        let damaged = |reason: String| Error::Damaged { place: place.to_owned(), reason };
+        circuit.circuit.validate().map_err(|error| damaged(error.to_string()))?;
+        circuit.layout.check(&circuit.circuit).map_err(damaged)?;
+        Ok(Self { circuit, place: place.to_owned() })
+    }
+
+    /// Writes a file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let parents = vec![self.circuit.circuit.digest()];
+        Artifact::new(Kind::Description, parents, self.circuit.to_vec()).save(path)
+    }
+
+    /// Circuit, fixed values and layout.
+    pub fn parts(&self) -> &zkloom_circuits::Compiled {
+        &self.circuit
+    }
+
+    /// Sizes layer by layer, as the description states them.
+    pub fn report(&self) -> CompileReport {
+        self.circuit.report()
+    }
+
+    fn mixed(&self, other: &Verifier, what: &'static str, (wanted, found): (String, String)) -> Error {
+        Error::Mixed { first: other.place.clone(), second: self.place.clone(), what, wanted, found }
+    }
+}
+
+fn table_report(table: &Table) -> TableReport {
+    let interval = table.interval();
+    let function = match table.content {
+        TableContent::Remainders { .. } => "interval of remainders".to_owned(),
+        TableContent::Input { .. } => "interval of inputs".to_owned(),
+        TableContent::Clamp { min, max, .. } => format!("clamp to {min}..{max}"),
+    };
+    TableReport { tag: table.tag, function, min: interval.min, max: interval.max, rows: table.rows() }
+}
+
+impl Verifier {
+    /// Checks what the key's fixed columns say, without knowing any weight: that the description is of the key's circuit, that
+    /// circuit and fixed values are what the compiler makes of the architecture that it states, and that the key's commitments
+    /// are those of these values. What then holds is in the documentation of [`zkloom_circuits::audit`]. The SRS must hold
+    /// Lagrange points for the circuit's rows ([`Srs::ensure_lagrange`]); its points are checked. `backend` is a device's name.
+    ///
+    /// # Errors
+    /// [`Error::Mixed`] for another circuit or network, [`Error::Description`] and [`Error::Audit`], naming what differs.
+    pub fn audit(&self, description: &Description, srs: &Srs, backend: &str) -> Result<Audited> {
+        let circuit = self.key.circuit();
+        let (wanted, found) = (circuit.digest(), description.circuit.circuit.digest());
+        if wanted != found {
+            return Err(description.mixed(self, "the circuit", (hex(&wanted), hex(&found))));
+        }
+        let (wanted, found) = (&self.network, &description.circuit.layout.network);
+        if wanted != found {
+            return Err(description.mixed(self, "the network", (wanted.clone(), found.clone())));
+        }
+        zkloom_circuits::audit(&description.circuit)
+            .map_err(|source| Error::Description { place: description.place.clone(), source })?;
+        let (fixed, key) = (&description.circuit.fixed, &self.key);
+        let backend = devices::open(backend, None)?;
+        with_backend!(&backend, backend => {
+            zkloom_prover::audit::check_fixed(backend, &srs.inner, key, fixed)
+        })?;
+        Ok(Audited {
+            key: hex(&key.digest()),
+            circuit: hex(&circuit.digest()),
+            network: self.network.clone(),
+            fixed_columns: fixed.columns.len(),
+            fixed_values: fixed.columns.iter().map(Vec::len).sum(),
+            architecture: description.report(),
+            tables: description.circuit.layout.tables.iter().map(table_report).collect(),
+            public_weights: circuit.matrices.iter().all(|matrix| matrix.public),
+            insecure_srs: srs.is_insecure(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Compiled, Imported, Keyed, SetupOptions};
+    use zkloom_circuits::{CompileOptions, WeightVisibility};
+    use zkloom_model::data::Dataset;
+    use zkloom_model::quantise::QuantisationOptions;
+    use zkloom_prover::AuditError;
+    use zkloom_verifier::{G1Affine, VerifyingKey};
+
+    const SELECTOR: usize = 0;
+    const TAG: usize = 1;
+
+    struct World {
+        compiled: Compiled,
+        srs: Srs,
+        keyed: Keyed,
+    }
+
+    fn compiled(options: &CompileOptions) -> Compiled {
+        let fixture = |name: &str| format!("{}/../fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+        let calibration = Dataset::load(fixture("digits-calibration.npz")).unwrap();
+        let imported = Imported::from_file(fixture("digits-mlp.onnx")).unwrap();
+        let quantised = imported.quantise(&calibration, &QuantisationOptions::default()).unwrap();
+        quantised.compile(options).unwrap()
+    }
+
+    fn world() -> World {
+        let compiled = compiled(&CompileOptions::default());
+        let mut srs = Srs::development(compiled.srs_log_size()).unwrap();
+        srs.ensure_lagrange(compiled.circuit().log_rows, None).unwrap();
+        let keyed = compiled.setup(&srs, &SetupOptions::default()).unwrap();
+        World { compiled, srs, keyed }
+    }
+
+    /// The key with one commitment changed, as a key maker with a program of its own could make it.
+    fn forged(world: &World, column: usize, change: impl Fn(G1Affine) -> G1Affine) -> Verifier {
+        let verifier = world.keyed.verifier();
+        let key = &verifier.key;
+        let mut fixed = key.fixed().to_vec();
+        fixed[column] = change(fixed[column]);
+        let parts = (key.circuit().clone(), key.hash(), key.srs());
+        let made = VerifyingKey::new(parts.0, parts.1, parts.2, fixed, key.matrices().to_vec()).unwrap();
+        Verifier { key: made.with_context(key.context()), ..verifier.clone() }
+    }
+
+    #[track_caller]
+    fn names(result: Result<Audited>, words: &[&str]) {
+        let error = result.expect_err("it is refused");
+        let text = error.to_string();
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        assert_eq!(error.class(), crate::error::Class::Invalid, "{text}");
+    }
+
+    #[test]
+    fn an_honest_key_passes_and_forged_columns_are_named() {
+        let world = world();
+        let (honest, description) = (world.keyed.verifier(), world.keyed.description());
+        let audited = honest.audit(&description, &world.srs, "cpu").unwrap();
+        assert_eq!((audited.public_weights, audited.insecure_srs), (false, true));
+        assert_eq!(audited.key, hex(&honest.key.digest()));
+        assert!(audited.tables.len() >= 3 && !audited.architecture.layers.is_empty());
+
+        // One row's selector off; one row in another table.
+        let lagrange = world.srs.inner.lagrange(honest.key.circuit().log_rows).unwrap()[0];
+        let cleared = forged(&world, SELECTOR, |point| (point - lagrange).into());
+        names(cleared.audit(&description, &world.srs, "cpu"), &["fixed column 0", "`selector`"]);
+        let tagged = forged(&world, TAG, |point| (point + lagrange).into());
+        names(tagged.audit(&description, &world.srs, "cpu"), &["fixed column 1", "`tag`"]);
+
+        // A second value for one argument, in a key that key generation itself makes.
+        let mut two_valued = world.compiled.clone();
+        let sets = two_valued.circuit.circuit.table_sets.clone();
+        let mut push = |column: u32, value| two_valued.circuit.fixed.columns[column as usize].push(value);
+        push(sets[0].selector, 1);
+        for set in &sets {
+            push(set.values[0], 0);
+            push(set.values[1], 5);
+            push(set.tag, 3);
+        }
+        let two_valued = two_valued.setup(&world.srs, &SetupOptions::default()).unwrap();
+        names(
+            two_valued.verifier().audit(&description, &world.srs, "cpu"),
+            &["fixed column 2", "commits to other"],
+        );
+        // Its maker cannot state it openly either.
+        names(
+            two_valued.verifier().audit(&two_valued.description(), &world.srs, "cpu"),
+            &["fixed column 2 has"],
+        );
+    }
+
+    #[test]
+    fn other_circuits_layouts_and_reference_strings() {
+        let world = world();
+        let (honest, description) = (world.keyed.verifier(), world.keyed.description());
+        let lanes = CompileOptions { lanes: Some(3), ..CompileOptions::default() };
+        let other = Description::new(compiled(&lanes).circuit);
+        assert!(matches!(
+            honest.audit(&other, &world.srs, "cpu"),
+            Err(Error::Mixed { what: "the circuit", .. })
+        ));
+
+        let mut renamed = description.clone();
+        renamed.circuit.layout.network.push('x');
+        assert!(matches!(
+            honest.audit(&renamed, &world.srs, "cpu"),
+            Err(Error::Mixed { what: "the network", .. })
+        ));
+        // Other intervals or functions for the same circuit.
+        let mut layout = description.clone();
+        layout.circuit.layout.blocks[1].interval.max += 1;
+        names(
+            honest.audit(&layout, &world.srs, "cpu"),
+            &["the description is not what the compiler makes", "tensor"],
+        );
+
+        let mut stranger = Srs::development(world.compiled.srs_log_size()).unwrap();
+        stranger.ensure_lagrange(honest.key.circuit().log_rows, None).unwrap();
+        let error = honest.audit(&description, &stranger, "cpu").unwrap_err();
+        assert!(matches!(error, Error::Audit(AuditError::OtherSrs { .. })), "{error}");
+        // Points that do not belong to the SRS, as a damaged cache would give them.
+        let log_rows = honest.key.circuit().log_rows;
+        let mut wrong = world.srs.clone();
+        wrong.inner.set_lagrange(log_rows, stranger.inner.lagrange(log_rows).unwrap().to_vec()).unwrap();
+        let error = honest.audit(&description, &wrong, "cpu").unwrap_err();
+        assert!(error.to_string().contains("Lagrange points do not belong"), "{error}");
+    }
+
+    #[test]
+    fn public_weights_and_files() {
+        let options = CompileOptions { weights: WeightVisibility::Public, ..CompileOptions::default() };
+        let compiled = compiled(&options);
+        let mut srs = Srs::development(compiled.srs_log_size()).unwrap();
+        srs.ensure_lagrange(compiled.circuit().log_rows, None).unwrap();
+        let keyed = compiled.setup(&srs, &SetupOptions::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("circuit.public");
+        keyed.description().save(&path).unwrap();
+        let description = Description::load(&path).unwrap();
+        assert_eq!(description.parts(), keyed.description().parts());
+        assert!(keyed.verifier().audit(&description, &srs, "cpu").unwrap().public_weights);
+
+        // A well-formed file with a layout of something else.
+        let mut broken = keyed.description();
+        broken.circuit.layout.lanes += 1;
+        broken.save(&path).unwrap();
+        assert!(matches!(Description::load(&path), Err(Error::Damaged { .. })));
+        keyed.verifier().save(&path).unwrap();
+        assert!(matches!(Description::load(&path), Err(Error::WrongKind { .. })));
+    }
+}
