@@ -53,7 +53,7 @@ def unwrap(data: bytes, kind: str) -> Artifact:
 
 
 def key_content(data: bytes) -> bytes:
-    """The verification key's encoding. In a file, labels for people stand before it."""
+    """The verification key's encoding. In a file, labels for people stand before it; the key's context is their hash."""
     if not is_artifact(data):
         return data
     content = unwrap(data, "key").content
@@ -68,7 +68,10 @@ def key_content(data: bytes) -> bytes:
     reader.boolean()
     reader.string()
     reader.many(label)
-    return content[reader.at:]
+    labels, key = content[: reader.at], content[reader.at :]
+    if key[33:65] != blake3(labels):
+        raise Rejected("names and scales are not those that the key is bound to")
+    return key
 
 
 def proof_content(data: bytes, key_digest: bytes) -> tuple:

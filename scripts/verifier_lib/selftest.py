@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Callable
 
@@ -141,8 +142,10 @@ def _files(case: Case, check_proof: Callable) -> int:
     def number(value: int, size: int = 4) -> bytes:
         return value.to_bytes(size, "big", signed=value < 0)
 
-    label = number(1) + number(3) + b"out" + number(1) + number(10) + bytes(8)
-    key = wrap("key", [bytes(32)], b"\1" + number(3) + b"net" + number(1) + label + case.key_bytes)
+    label = number(1) + number(3) + b"out" + number(1) + number(10) + struct.pack(">d", 1.0)
+    labels = b"\1" + number(3) + b"net" + number(1) + label
+    key = wrap("key", [bytes(32)], labels + case.key_bytes)
+    other = wrap("key", [bytes(32)], labels.replace(b"net", b"ten") + case.key_bytes)
     publics, externals = case.statement
     lists = [number(len(values)) + b"".join(number(value, 8) for value in values) for values in publics]
     content = b"\1" + number(len(lists)) + b"".join(lists) + number(len(externals))
@@ -152,6 +155,7 @@ def _files(case: Case, check_proof: Callable) -> int:
     forgeries = [
         ("the file's digest", (pin, key, proof[:-40] + bytes([proof[-40] ^ 1]) + proof[-39:])),
         ("the file is no key", (pin, pin, proof)),
+        ("names and scales", (pin, other, proof)),
         ("the proof file belongs to another", (pin, key, wrap("proof", [bytes(32)], content))),
     ]
     for reason, files in forgeries:

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use zkloom_plonkish::Encode;
+use zkloom_plonkish::{Encode, Writer};
 use zkloom_verifier::group::uncompressed;
 use zkloom_verifier::{HashKind, Statement, verify};
 
@@ -20,9 +20,24 @@ fn json(statement: &Statement) -> String {
     format!("{{\"publics\": {:?}, \"externals\": [{}]}}\n", statement.publics, externals.join(", "))
 }
 
+/// The hash of what stands before the key in the file that the self-test wraps it in: development SRS, network `net`, one
+/// label (tensor 1, `out`, ten values, scale 1).
+fn context() -> [u8; 32] {
+    let mut writer = Writer::new();
+    true.encode(&mut writer);
+    "net".to_owned().encode(&mut writer);
+    1_u32.encode(&mut writer);
+    1_u32.encode(&mut writer);
+    "out".to_owned().encode(&mut writer);
+    vec![10_u32].encode(&mut writer);
+    1_f64.to_bits().encode(&mut writer);
+    *blake3::hash(&writer.finish()).as_bytes()
+}
+
 fn export(name: &str, setting: &impl Setting) {
-    let (key, pin) = (setting.key().verifying(), setting.srs().pin());
-    let prover = Prover::new(setting.backend(), setting.srs(), setting.key()).unwrap();
+    let proving_key = setting.key().clone().with_context(context());
+    let (key, pin) = (proving_key.verifying(), setting.srs().pin());
+    let prover = Prover::new(setting.backend(), setting.srs(), &proving_key).unwrap();
     let proved = prover.prove(&setting.honest(), &mut |_| {}).unwrap();
     verify(key, pin, &proved.statement, &proved.proof).unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/proofs").join(name);
