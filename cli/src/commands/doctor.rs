@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use zkloom::artifact::hex;
 use zkloom::store::Store;
-use zkloom::{DeviceReport, devices};
+use zkloom::{DeviceReport, SrsPin, devices};
 
-use super::describe_pin;
+use super::{describe_pin, is_insecure};
 use crate::console::Outcome;
 use crate::exit::Exit;
 use crate::machine::{available_memory, cpu_features, total_memory};
@@ -33,16 +34,30 @@ pub fn run() -> anyhow::Result<Outcome> {
         "store": folder, "store_writable": writable,
         "trusted_srs": pins.iter().map(describe_pin).collect::<Vec<_>>(),
     });
-    let mut shown = json.clone();
-    for name in ["memory_bytes", "available_memory_bytes"] {
-        let text = json[name].as_u64().map_or_else(|| "not known".to_owned(), bytes);
-        shown[name] = json!(text);
-    }
     let exit = if healthy { Exit::Success } else { Exit::Resource };
-    Ok(Outcome { text: outline(&shown), json, exit })
+    Ok(Outcome { text: text(&json, &devices, &pins), json, exit })
 }
 
-fn device_json(device: &DeviceReport) -> serde_json::Value {
+/// The report for people: sizes in units that read well, a line for each device and SRS.
+fn text(json: &Value, devices: &[DeviceReport], pins: &[SrsPin]) -> String {
+    let mut shown = json.clone();
+    for name in ["memory_bytes", "available_memory_bytes"] {
+        shown[name] = json!(json[name].as_u64().map_or_else(|| "not known".to_owned(), bytes));
+    }
+    let device = |device: &DeviceReport| {
+        let state = if device.available { "available" } else { "not available" };
+        (device.name.to_owned(), json!(format!("{state}: {}", device.description)))
+    };
+    shown["devices"] = devices.iter().map(device).collect();
+    let pin = |pin: &SrsPin| {
+        let origin = if is_insecure(pin.kind) { "development, INSECURE" } else { "ceremony" };
+        (hex(&pin.identity()), json!(origin))
+    };
+    shown["trusted_srs"] = pins.iter().map(pin).collect();
+    outline(&shown)
+}
+
+fn device_json(device: &DeviceReport) -> Value {
     let DeviceReport { name, available, description, memory } = device;
     json!({ "name": name, "available": available, "description": description, "memory_bytes": memory })
 }

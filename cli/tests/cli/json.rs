@@ -63,7 +63,6 @@ fn every_command_gives_one_object() {
         let warned = run.stderr.replace("WARNING: DEVELOPMENT SRS", "");
         assert!(!warned.contains("error") && !warned.contains("making"), "{command:?}: {run:#?}");
     }
-    assert_eq!(world.verify(&proof).succeeds().stdout.contains("{"), false);
 }
 
 #[test]
