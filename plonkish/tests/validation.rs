@@ -3,7 +3,7 @@
 mod common;
 
 use common::{OUT, ROW, Sample, position, public, sample, view};
-use zkloom_plonkish::origin::check_origins;
+use zkloom_plonkish::origin::{check_origins, check_public_origins};
 use zkloom_plonkish::{
     AdviceColumn, Axis, CellRun, Circuit, CircuitError, Copy, Expression, Monomial, Origin, Query, Relation,
     Segment,
@@ -311,6 +311,27 @@ fn claims_that_do_not_bound() {
             s.circuit.publics.clear();
         }),
     ]);
+}
+
+/// Whoever does not know the matrices takes their products' intervals as declared, and checks everything else.
+#[test]
+fn origins_without_matrices() {
+    let check = |change: fn(&mut Sample)| {
+        let mut changed = sample();
+        change(&mut changed);
+        check_public_origins(&changed.circuit, &changed.fixed)
+    };
+    assert_eq!(check(|_| {}), Ok(()));
+    assert_eq!(check(|s| s.circuit.tensors[1].interval.max = 20), Ok(()));
+    let refused: [fn(&mut Sample); 4] = [
+        |s| s.fixed.columns[0][5] = 0,
+        |s| s.circuit.tensors[2].interval.min = -15,
+        |s| s.circuit.claims[0].output[0].axes[0].segments[0].count = 2,
+        |s| s.circuit.tensors.swap(0, 2),
+    ];
+    for change in refused {
+        assert!(matches!(check(change), Err(CircuitError::Origin { .. })));
+    }
 }
 
 /// `2 s = x` bounds nothing: for an odd x the cell s is the field's half of it.

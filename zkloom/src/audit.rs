@@ -11,6 +11,7 @@ use zkloom_backends::with_backend;
 use zkloom_circuits::CompileReport;
 use zkloom_circuits::tables::{Table, TableContent};
 use zkloom_plonkish::Encode;
+use zkloom_prover::AuditError;
 
 use crate::artifact::{Artifact, Kind, hex};
 use crate::devices;
@@ -117,6 +118,15 @@ fn table_report(table: &Table) -> TableReport {
 }
 
 impl Verifier {
+    /// Checks that an SRS is the key's, before work is spent on it.
+    ///
+    /// # Errors
+    /// [`Error::Audit`], naming both.
+    pub fn check_srs(&self, srs: &Srs) -> Result<()> {
+        let (wanted, found) = (self.key.srs(), srs.inner.pin().identity());
+        if wanted == found { Ok(()) } else { Err(AuditError::OtherSrs { wanted, found }.into()) }
+    }
+
     /// Checks what the key's fixed columns say, without knowing any weight: that the description is of the key's circuit, that
     /// circuit and fixed values are what the compiler makes of the architecture that it states, and that the key's commitments
     /// are those of these values. What then holds is in the documentation of [`zkloom_circuits::audit`]. The SRS must hold
@@ -162,7 +172,6 @@ mod tests {
     use zkloom_circuits::{CompileOptions, WeightVisibility};
     use zkloom_model::data::Dataset;
     use zkloom_model::quantise::QuantisationOptions;
-    use zkloom_prover::AuditError;
     use zkloom_verifier::{G1Affine, VerifyingKey};
 
     const SELECTOR: usize = 0;

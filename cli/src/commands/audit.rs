@@ -60,6 +60,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
     let verifier = Verifier::load(&arguments.key)?;
     let description = Description::load(&arguments.description)?;
     let mut srs = Srs::load(&arguments.srs)?;
+    verifier.check_srs(&srs).with_context(|| arguments.srs.display().to_string())?;
     let start = Instant::now();
     console.note("preparing the SRS for the circuit's rows");
     srs.ensure_lagrange(verifier.key().circuit().log_rows, Store::from_environment().ok().as_ref())
