@@ -109,13 +109,15 @@ pub fn with_progress(
     Ok((result?, elapsed))
 }
 
-/// Time by stage as a table. What is left of the total is the computation of the network's values and the device's test.
-pub fn stages_text(timings: &[Timing], total: Duration) -> String {
-    let mut rows: Vec<Vec<String>> =
-        timings.iter().map(|t| vec![format!("  {}", t.stage.name()), duration(t.duration)]).collect();
-    let rest = total.saturating_sub(timings.iter().map(|timing| timing.duration).sum());
-    rows.insert(0, vec!["  values, device test".to_owned(), duration(rest)]);
-    rows.push(vec!["  total".to_owned(), duration(total)]);
+/// Time by stage as a table; what is left of the total is the device's self-test and what surrounds the stages.
+pub fn stages_text(proved: &Proved, total: Duration) -> String {
+    let before = [("network's values", proved.witness_time()), ("key to the device", proved.upload_time())];
+    let stages = proved.timings().iter().map(|timing| (timing.stage.name(), timing.duration));
+    let known: Vec<(&str, Duration)> = before.into_iter().chain(stages).collect();
+    let rest = total.saturating_sub(known.iter().map(|(_, time)| *time).sum());
+    let row = |(name, time): (&str, Duration)| vec![format!("  {name}"), duration(time)];
+    let rows: Vec<Vec<String>> =
+        known.into_iter().chain([("device test", rest), ("total", total)]).map(row).collect();
     table(&["proving", ""], &rows)
 }
 
@@ -141,7 +143,7 @@ fn report(
     let size = file_bytes(output);
     let text = format!(
         "{}\ndevice {}\n\neveryone who has the proof sees:\n{}\n\nwrote {} ({}, of which the proof {})",
-        stages_text(proved.timings(), total),
+        stages_text(proved, total),
         proved.device(),
         tensors_text(&tensors),
         output.display(),
@@ -151,7 +153,8 @@ fn report(
     let json = json!({
         "proof": output, "file_bytes": size, "proof_bytes": file.bytes.len(), "key": file.key_hex(),
         "insecure_srs": insecure, "device": proved.device(), "transfers": proved.transfers(),
-        "seconds": total.as_secs_f64(), "stages": stages_json(proved.timings()),
+        "seconds": total.as_secs_f64(), "witness_seconds": proved.witness_time().as_secs_f64(),
+        "upload_seconds": proved.upload_time().as_secs_f64(), "stages": stages_json(proved.timings()),
         "tensors": tensors.iter().map(tensor_json).collect::<Vec<_>>(), "openings": arguments.openings,
     });
     Ok(Outcome::success(text, json))

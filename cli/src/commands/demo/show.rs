@@ -58,7 +58,7 @@ pub fn text(measured: &Measured) -> anyhow::Result<String> {
             None => format!("  ACCEPTED: {}", attempt.what),
         })
         .collect();
-    let stages = stages_text(proved.timings(), times.prove);
+    let stages = stages_text(proved, times.prove);
     let memory = measured.peak_memory.map_or_else(|| "not known on this system".to_owned(), bytes);
     let times = [("compile", times.compile), ("development SRS", times.srs), ("keys", times.keys)]
         .map(|(name, time)| format!("{name} {}", duration(time)))
