@@ -188,8 +188,11 @@ impl Layout {
         if self.lanes == 0 || columns != circuit.advice.len() as u64 {
             return Err(format!("{} lanes for {} advice columns", self.lanes, circuit.advice.len()));
         }
-        if !(1..=MAX_SHIFT).contains(&self.shift) {
-            return Err(format!("the shift is {}, allowed is 1 to {MAX_SHIFT}", self.shift));
+        // A network without activations requantises nothing and has no shift.
+        let requantises = |block: &Block| block.tag != 0 && !matches!(block.accumulator, Source::Empty {});
+        let least = u32::from(self.blocks.iter().any(requantises));
+        if !(least..=MAX_SHIFT).contains(&self.shift) {
+            return Err(format!("the shift is {}, allowed is {least} to {MAX_SHIFT}", self.shift));
         }
         let mut end = 0_u64;
         for block in &self.blocks {

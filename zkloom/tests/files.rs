@@ -28,6 +28,28 @@ fn rewrap(
 }
 
 #[test]
+fn a_network_without_activations_survives_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = zkloom::FloatMatrix { rows: 2, columns: 3, values: vec![0.5, -1.0, 0.25, 1.0, 0.0, -0.75] };
+    let graph = zkloom::FloatGraph::dense("linear", vec![(weights, vec![0.1, -0.2])]).unwrap();
+    let calibration = Dataset::new(vec![2, 3], vec![0.5, -1.0, 1.0, -0.25, 0.75, 0.0], None).unwrap();
+    let quantised =
+        Imported::from_graph(graph).quantise(&calibration, &QuantisationOptions::default()).unwrap();
+    let compiled = quantised.compile(&CompileOptions::default()).unwrap();
+    let path = folder.path().join("circuit");
+    compiled.save(&path).unwrap();
+    let compiled = zkloom::Compiled::load(&path).unwrap();
+    let srs = Srs::development(compiled.srs_log_size()).unwrap();
+    let path = folder.path().join("key");
+    compiled.setup(&srs, &SetupOptions::default()).unwrap().save(&path).unwrap();
+    let keyed = Keyed::load(&path).unwrap();
+    let proved = keyed.prove(&[0.5, -0.5, 1.0], &zkloom::ProveOptions::default(), &mut |_| {}).unwrap();
+    let bound = keyed.verifier().verify(proved.file(), &keyed.pin()).unwrap();
+    let reals = &bound[0].values.as_ref().unwrap().reals;
+    assert!((reals[0] - 1.1).abs() < 0.05 && (reals[1] + 0.45).abs() < 0.05, "{reals:?}");
+}
+
+#[test]
 fn names_and_scales_of_a_verification_key_are_bound() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
