@@ -129,7 +129,7 @@ impl Verifier {
 
     /// Checks what the key's fixed columns say, without knowing any weight: that the description is of the key's circuit, that
     /// circuit and fixed values are what the compiler makes of the architecture that it states, and that the key's commitments
-    /// are those of these values. What then holds is in the documentation of [`zkloom_circuits::audit`]. The SRS must hold
+    /// are those of these values. What then holds is in the documentation of [`zkloom_circuits::audit()`]. The SRS must hold
     /// Lagrange points for the circuit's rows ([`Srs::ensure_lagrange`]); its points are checked. `backend` is a device's name.
     ///
     /// # Errors

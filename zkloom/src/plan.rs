@@ -14,6 +14,9 @@ use crate::srs::Srs;
 /// Size of the measured multi-scalar multiplication, as log2.
 const PROBE_LOG_SIZE: u32 = 11;
 
+/// Memory of the process beside the proof's vectors: the program itself, the key as read, the thread pool.
+const PROCESS_BYTES: u64 = 16 << 20;
+
 /// Memory, time and sizes of a proof.
 #[derive(Clone, Debug, Serialize)]
 pub struct Estimate {
@@ -21,7 +24,7 @@ pub struct Estimate {
     pub circuit: CompileReport,
     /// Log2 of the powers of tau that keys need.
     pub srs_log_size: u32,
-    /// Peak memory of proving, in bytes.
+    /// Peak memory of the proving process, in bytes.
     pub memory_bytes: u64,
     /// Bytes of a proof without its public values.
     pub proof_bytes: u64,
@@ -42,7 +45,7 @@ impl Compiled {
         let entry_nanoseconds = with_backend!(&device, device => probe(device, &srs))?;
         Ok(Estimate {
             srs_log_size: self.srs_log_size(),
-            memory_bytes: circuit.proving_memory_bytes,
+            memory_bytes: circuit.proving_memory_bytes + PROCESS_BYTES,
             proof_bytes: circuit.proof_bytes,
             device: device.capabilities().name,
             entry_nanoseconds,
