@@ -77,6 +77,15 @@ pub struct Machine {
     pub command: String,
 }
 
+/// This process's command line, the program by its name alone.
+fn command() -> String {
+    let mut arguments = std::env::args();
+    let program = arguments.next().unwrap_or_default();
+    let name = program.rsplit('/').next().and_then(|file| file.rsplit_once('-')).map_or("", |(name, _)| name);
+    let rest: Vec<String> = arguments.filter(|argument| argument != "--bench").collect();
+    format!("cargo bench -p zkloom-benches --bench {name} -- {}", rest.join(" "))
+}
+
 impl Machine {
     /// Reads this machine.
     pub fn here() -> Self {
@@ -94,7 +103,7 @@ impl Machine {
             cpu: model.map_or("unknown", str::trim).to_owned(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             commit: format!("{}{changed}", git(&["rev-parse", "--short", "HEAD"])),
-            command: std::env::args().skip(1).collect::<Vec<_>>().join(" "),
+            command: command(),
         }
     }
 }

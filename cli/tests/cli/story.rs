@@ -228,3 +228,31 @@ fn one_of_several_samples_is_chosen_by_index() {
         assert!(error.stderr.contains(words), "{error:#?}");
     }
 }
+
+/// A ceremony's file as snarkjs writes it carries a proof, and nothing is marked as made for development.
+#[test]
+fn with_the_powers_of_tau_of_a_ceremony() {
+    let folder = scratch();
+    let home = folder.path().join("home");
+    let run =
+        |arguments: &[&str]| Run::of(program(&home).args(arguments).current_dir(folder.path())).succeeds();
+    let (model, data) = (fixture("digits-mlp.onnx"), fixture("digits-calibration.npz"));
+    // The bundled file has 511 powers, so the circuit must fit 2^8 rows: fewer bits, shorter tables.
+    let size = ["--bits", "6", "--log-rows", "8", "-o", "digits.circuit"];
+    run(&[&["compile", &model, "--calibration", &data], &size[..]].concat());
+    let imported = run(&["srs", "import", &fixture("snarkjs-p8.ptau"), "-o", "ceremony.srs"]);
+    assert!(imported.stdout.contains("origin: ceremony"), "{imported:#?}");
+    let keyed = run(&["setup", "digits.circuit", "--srs", "ceremony.srs", "-o", "keys"]);
+    let again = run(&["setup", "digits.circuit", "--srs", "ceremony.srs", "-o", "keys"]);
+    let cached = listing(&home.join("cache"));
+    assert!(cached.iter().any(|name| name.ends_with("-8.lagrange")), "{cached:?}");
+    let digit = fixture("digit.npy");
+    let proved = run(&["prove", "--key", "keys/proving.key", "--input", &digit, "-o", "digit.proof"]);
+    let verified = run(&["verify", "--key", "keys/verification.key", "--proof", "digit.proof"]);
+    for word in ["is valid", "largest at index 9"] {
+        assert!(verified.stdout.contains(word), "`{word}`: {verified:#?}");
+    }
+    for run in [&imported, &keyed, &again, &proved, &verified] {
+        assert!(!run.stdout.contains("INSECURE") && !run.stderr.contains("DEVELOPMENT"), "{run:#?}");
+    }
+}
