@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p zkloom-benches --bench operations` measures a device's operations, `--bench stages` the stages of the
 //! bundled digits network, `--bench growth` how cost grows with weights. The last prints a table and, with
-//! `-- --record FILE`, writes a record with machine, commit and command.
+//! `-- --record FILE`, writes a record with machine, commit and command (FILE from the folder `benches/`: `records/NAME.json`).
 
 #![forbid(unsafe_code)]
 
