@@ -9,7 +9,7 @@ use crate::artifact::{Artifact, Kind};
 use crate::error::Result;
 
 /// The hiding scalar of one committed tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Opening {
     /// Identifier of the tensor in the statement.
     pub identifier: u32,
@@ -20,6 +20,13 @@ pub struct Opening {
     pub commitment: Vec<u8>,
 }
 codec_struct!(Opening { identifier, hiding, commitment });
+
+impl core::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // The scalar stays out of logs.
+        f.debug_struct("Opening").field("identifier", &self.identifier).finish_non_exhaustive()
+    }
+}
 
 /// Hiding scalars of the committed tensors of a proof.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

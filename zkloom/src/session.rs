@@ -114,13 +114,20 @@ impl Quantised {
 }
 
 /// A compiled network. It holds the weights, so the file is secret where they are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Compiled {
     pub(crate) graph: IntegerGraph,
     pub(crate) circuit: zkloom_circuits::Compiled,
     /// The quantisation's report as JSON.
     pub(crate) quantisation: String,
     pub(crate) place: String,
+}
+
+impl core::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // Weights stay out of logs.
+        f.debug_struct("Compiled").field("network", &self.graph.name).finish_non_exhaustive()
+    }
 }
 
 fn write_graph(graph: &IntegerGraph, writer: &mut Writer) {
@@ -241,13 +248,20 @@ impl Compiled {
 }
 
 /// Keys: everything that proving needs, and the verification key in it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Keyed {
     key: ProvingKey,
     layout: zkloom_circuits::Layout,
     graph: IntegerGraph,
     srs: zkloom_prover::Srs,
     place: String,
+}
+
+impl core::fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // Weights and hiding scalars stay out of logs.
+        f.debug_struct("Keyed").field("network", &self.graph.name).finish_non_exhaustive()
+    }
 }
 
 impl Encode for Keyed {
