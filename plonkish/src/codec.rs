@@ -215,6 +215,45 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
+/// Bytes of each entry of a list of integers: the least of 1, 2, 4, 8 that holds all of them.
+fn entry_bytes(values: &[i64]) -> u8 {
+    let fits = |bits: u32| values.iter().all(|value| *value >> (bits - 1) == 0 || *value >> (bits - 1) == -1);
+    [1_u8, 2, 4].into_iter().find(|bytes| fits(8 * u32::from(*bytes))).unwrap_or(8)
+}
+
+/// Appends integers as narrow as they fit: bytes of an entry, count, entries in two's complement.
+pub fn encode_integers(values: &[i64], writer: &mut Writer) {
+    let bytes = entry_bytes(values);
+    bytes.encode(writer);
+    (values.len() as u32).encode(writer);
+    for value in values {
+        let wide = value.to_be_bytes();
+        let (_, low) = wide.split_at(8 - usize::from(bytes));
+        writer.raw(low);
+    }
+}
+
+/// Reads integers that [`encode_integers`] wrote; no other width than the least is accepted.
+pub fn decode_integers(reader: &mut Reader<'_>) -> Result<Vec<i64>, DecodeError> {
+    let bytes = u8::decode(reader)?;
+    if ![1, 2, 4, 8].contains(&bytes) {
+        return Err(reader.invalid("integers of an unknown width"));
+    }
+    let count = u32::decode(reader)? as usize;
+    let length = count.checked_mul(usize::from(bytes)).ok_or_else(|| reader.invalid("too many integers"))?;
+    let fill = |first: u8| if first >= 0x80 { -1_i64 } else { 0 };
+    let value = |entry: &[u8]| {
+        let sign = entry.first().map_or(0, |first| fill(*first));
+        entry.iter().fold(sign, |value, byte| value << 8 | i64::from(*byte))
+    };
+    let values: Vec<i64> = reader.raw(length)?.chunks_exact(usize::from(bytes)).map(value).collect();
+    if entry_bytes(&values) == bytes {
+        Ok(values)
+    } else {
+        Err(reader.invalid("integers are wider than they need be"))
+    }
+}
+
 /// Encodes a struct as its fields one after the other.
 #[macro_export]
 macro_rules! codec_struct {
@@ -261,6 +300,41 @@ macro_rules! codec_enum {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_are_as_narrow_as_they_fit() {
+        let ends = [
+            i8::MIN.into(),
+            i8::MAX.into(),
+            i16::MIN.into(),
+            i16::MAX.into(),
+            i32::MIN.into(),
+            i32::MAX.into(),
+        ];
+        for (values, bytes) in [
+            (vec![], 1),
+            (vec![0, -1, 127, -128], 1),
+            (vec![128], 2),
+            (vec![-129, 5], 2),
+            (vec![40_000], 4),
+            (vec![1 << 31], 8),
+            (vec![i64::MIN, i64::MAX], 8),
+            (ends.to_vec(), 4),
+        ] {
+            let mut writer = Writer::new();
+            encode_integers(&values, &mut writer);
+            let encoded = writer.finish();
+            assert_eq!(encoded.len(), 5 + values.len() * bytes, "{values:?}");
+            assert_eq!(decode_integers(&mut Reader::new(&encoded)).unwrap(), values);
+            for cut in 0..encoded.len() {
+                assert!(decode_integers(&mut Reader::new(&encoded[..cut])).is_err());
+            }
+        }
+        // Zero in two bytes, and a width that does not exist.
+        assert!(decode_integers(&mut Reader::new(&[2, 0, 0, 0, 1, 0, 0])).is_err());
+        assert!(decode_integers(&mut Reader::new(&[3, 0, 0, 0, 0])).is_err());
+        assert!(decode_integers(&mut Reader::new(&[8, 0xff, 0xff, 0xff, 0xff])).is_err());
+    }
 
     #[test]
     fn round_trips_and_rejections() {

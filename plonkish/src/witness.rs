@@ -2,7 +2,7 @@
 
 use ark_bn254::Fr;
 
-use crate::codec_struct;
+use crate::codec::{Decode, DecodeError, Encode, Reader, Writer, decode_integers, encode_integers};
 
 /// Values of the fixed columns. A column may end early; missing rows are zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,7 +10,23 @@ pub struct FixedValues {
     /// One vector for each fixed column in key order.
     pub columns: Vec<Vec<i64>>,
 }
-codec_struct!(FixedValues { columns });
+
+impl Encode for FixedValues {
+    fn encode(&self, writer: &mut Writer) {
+        (self.columns.len() as u32).encode(writer);
+        self.columns.iter().for_each(|column| encode_integers(column, writer));
+    }
+}
+
+impl Decode for FixedValues {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let count = u32::decode(reader)? as usize;
+        if count > reader.remaining() {
+            return Err(reader.invalid("there are more columns than the data has bytes"));
+        }
+        Ok(Self { columns: (0..count).map(|_| decode_integers(reader)).collect::<Result<_, _>>()? })
+    }
+}
 
 impl FixedValues {
     /// Value of a cell; zero where nothing is written.
@@ -32,7 +48,19 @@ pub struct IntegerMatrix {
     /// Entries, row after row.
     pub entries: Vec<i64>,
 }
-codec_struct!(IntegerMatrix { width, entries });
+
+impl Encode for IntegerMatrix {
+    fn encode(&self, writer: &mut Writer) {
+        self.width.encode(writer);
+        encode_integers(&self.entries, writer);
+    }
+}
+
+impl Decode for IntegerMatrix {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { width: u32::decode(reader)?, entries: decode_integers(reader)? })
+    }
+}
 
 impl IntegerMatrix {
     /// Number of rows.

@@ -126,9 +126,14 @@ impl Artifact {
 
     /// Reads a file's bytes; `place` names them in messages.
     pub fn from_bytes(place: &str, bytes: &[u8]) -> Result<Self> {
+        Self::from_vec(place, bytes.to_vec())
+    }
+
+    /// Reads a file's bytes without a second copy of its content.
+    fn from_vec(place: &str, mut bytes: Vec<u8>) -> Result<Self> {
         let damaged =
             |error: DecodeError| Error::Damaged { place: place.to_owned(), reason: error.to_string() };
-        let mut reader = Reader::new(bytes);
+        let mut reader = Reader::new(&bytes);
         if reader.raw(MAGIC.len()).ok() != Some(&MAGIC[..]) {
             return Err(Error::NotAnArtifact { place: place.to_owned() });
         }
@@ -147,7 +152,8 @@ impl Artifact {
         let length = u64::decode(&mut reader).map_err(damaged)?;
         let length =
             usize::try_from(length).map_err(|_| damaged(reader.invalid("the content is too long")))?;
-        let content = reader.raw(length).map_err(damaged)?.to_vec();
+        let start = bytes.len() - reader.remaining();
+        reader.raw(length).map_err(damaged)?;
         let digest = reader.array().map_err(damaged)?;
         reader.end().map_err(damaged)?;
         let (body, _) = bytes.split_at(bytes.len() - DIGEST_BYTES);
@@ -155,12 +161,14 @@ impl Artifact {
             let reason = "its digest does not match its content".to_owned();
             return Err(Error::Damaged { place: place.to_owned(), reason });
         }
-        Ok(Self { kind, digest, parents, content })
+        bytes.truncate(start + length);
+        bytes.drain(..start);
+        Ok(Self { kind, digest, parents, content: bytes })
     }
 
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::from_bytes(&path.display().to_string(), &files::read(path)?)
+        Self::from_vec(&path.display().to_string(), files::read(path)?)
     }
 
     /// Writes the file, whole or not at all.
