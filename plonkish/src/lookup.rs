@@ -82,17 +82,6 @@ impl TableIndex {
         key.push(to_integer(tag)?);
         self.rows.get(&key).copied()
     }
-
-    /// Rows of the table `tag` whose first coordinate is nearest to `value`, for messages.
-    pub fn bounds(&self, tag: i64) -> Option<(i64, i64)> {
-        let firsts = self.rows.keys().filter(|key| key.last() == Some(&tag)).filter_map(|key| key.first());
-        let (mut low, mut high) = (i64::MAX, i64::MIN);
-        for first in firsts {
-            low = low.min(*first);
-            high = high.max(*first);
-        }
-        (low <= high).then_some((low, high))
-    }
 }
 
 impl Lookup {

@@ -29,6 +29,9 @@ pub enum ProveError {
         /// The tuple, the table's number last.
         tuple: String,
     },
+    /// The public values or commitments do not fit the circuit.
+    #[error("the statement is refused: {0}")]
+    Statement(VerifyError),
     /// The finished proof does not verify: the witness violates a gate or a claim, or a device computed wrongly.
     #[error(
         "the finished proof does not verify ({0}); it was discarded. The witness violates the circuit, or the device is faulty"

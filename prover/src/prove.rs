@@ -232,7 +232,7 @@ impl<B: Backend> Prover<'_, B> {
         let (key, circuit) = (self.key.verifying(), self.circuit());
         let mut polynomials = Polynomials::<B::Scalars>::new();
         let statement = self.statement(input, &mut polynomials)?;
-        conduct.statement(statement.check(circuit)).map_err(ProveError::SelfCheck)?;
+        conduct.statement(statement.check(circuit)).map_err(ProveError::Statement)?;
         statement.absorb(key, transcript);
 
         clock.enter(Stage::Trace);

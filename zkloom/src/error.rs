@@ -123,7 +123,9 @@ impl Error {
             Self::Audit(AuditError::Key(KeyError::Backend(error))) => device_class(error),
             Self::Audit(_) | Self::Description { .. } => Class::Invalid,
             Self::Key(_) => Class::Internal,
-            Self::Prove(ProveError::Lookup { .. } | ProveError::WitnessShape { .. }) => Class::Input,
+            Self::Prove(
+                ProveError::Lookup { .. } | ProveError::WitnessShape { .. } | ProveError::Statement(_),
+            ) => Class::Input,
             Self::Prove(_) => Class::Internal,
             _ => Class::Input,
         }

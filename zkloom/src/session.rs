@@ -20,7 +20,7 @@ use zkloom_prover::{ProveError, Prover, ProverInput, ProvingKey, Stage, Timing};
 use zkloom_verifier::group::compressed;
 use zkloom_verifier::{G1Affine, HashKind, SrsKind};
 
-use crate::artifact::{Artifact, Kind, hex};
+use crate::artifact::{Artifact, Kind};
 use crate::audit::Description;
 use crate::devices;
 use crate::error::{Error, Result};
@@ -104,12 +104,7 @@ impl Quantised {
     pub fn compile(&self, options: &CompileOptions) -> Result<Compiled> {
         let circuit = zkloom_circuits::compile(&self.graph, options)?;
         let report = serde_json::to_string(&self.report).map_err(|error| Error::Option(error.to_string()))?;
-        Ok(Compiled {
-            graph: self.graph.clone(),
-            circuit,
-            quantisation: report,
-            place: "the circuit".to_owned(),
-        })
+        Ok(Compiled { graph: self.graph.clone(), circuit, quantisation: report })
     }
 }
 
@@ -120,7 +115,6 @@ pub struct Compiled {
     pub(crate) circuit: zkloom_circuits::Compiled,
     /// The quantisation's report as JSON.
     pub(crate) quantisation: String,
-    pub(crate) place: String,
 }
 
 impl core::fmt::Debug for Compiled {
@@ -164,7 +158,7 @@ impl Decode for Compiled {
             .layout
             .check(&circuit.circuit)
             .map_err(|_| reader.invalid("the layout does not fit the circuit"))?;
-        Ok(Self { graph, circuit, quantisation: String::decode(reader)?, place: "the circuit".to_owned() })
+        Ok(Self { graph, circuit, quantisation: String::decode(reader)? })
     }
 }
 
@@ -189,8 +183,7 @@ impl Compiled {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        let compiled: Self = Artifact::load(path)?.expect(&place, Kind::Circuit)?.decode(&place)?;
-        Ok(Self { place, ..compiled })
+        Artifact::load(path)?.expect(&place, Kind::Circuit)?.decode(&place)
     }
 
     /// Writes a file.
@@ -470,21 +463,6 @@ impl Keyed {
         let list: Vec<String> = failures.iter().map(ToString::to_string).collect();
         let reason = format!("its values violate the circuit: {}", list.join("; "));
         Error::Damaged { place: self.place.clone(), reason }
-    }
-
-    /// Checks that a compiled circuit is the one of this key, for commands that take both.
-    pub fn check_circuit(&self, compiled: &Compiled) -> Result<()> {
-        let (wanted, found) = (self.key.verifying().circuit().digest(), compiled.circuit.circuit.digest());
-        if wanted == found {
-            return Ok(());
-        }
-        Err(Error::Mixed {
-            first: self.place.clone(),
-            second: compiled.place.clone(),
-            what: "the circuit",
-            wanted: hex(&wanted),
-            found: hex(&found),
-        })
     }
 }
 

@@ -25,7 +25,6 @@ enum RowVector {
     Advice(usize),
     Fixed(usize),
     Multiplicity(usize),
-    Helper(usize),
     Inverse,
     Missing,
 }
@@ -35,7 +34,6 @@ fn row_vector(opened: &Opened) -> InputRef<RowVector> {
         Opened::Advice { column, rotation } => (RowVector::Advice(column), rotation),
         Opened::Fixed { column, rotation } => (RowVector::Fixed(column), rotation),
         Opened::Multiplicity(set) => (RowVector::Multiplicity(set), 0),
-        Opened::Helper(index) => (RowVector::Helper(index), 0),
         _ => (RowVector::Missing, 0),
     };
     InputRef { vector, rotation }
@@ -168,14 +166,14 @@ impl<B: Backend> Prover<'_, B> {
     ) -> Result<B::Scalars, ProveError> {
         let denominators = || fractions.iter().map(|(_, denominator)| denominator.clone());
         let product = Expression::Product(denominators().collect());
-        let mut inverse = self.run_rows(&product.map(&|leaf| RowLeaf::Opened(*leaf)), (trace, &[]), None)?;
+        let mut inverse = self.run_rows(&product.map(&|leaf| RowLeaf::Opened(*leaf)), trace, None)?;
         self.backend.batch_invert(&mut inverse)?;
         let terms = fractions.iter().enumerate().map(|(index, (numerator, _))| {
             let others = denominators().enumerate().filter(|(other, _)| *other != index).map(|(_, d)| d);
             Expression::Product(core::iter::once(numerator.clone()).chain(others).collect())
         });
         let sum = Expression::Sum(terms.collect()).map(&|leaf| RowLeaf::Opened(*leaf));
-        self.run_rows(&(sum * Expression::Leaf(RowLeaf::Inverse)), (trace, &[]), Some(&inverse))
+        self.run_rows(&(sum * Expression::Leaf(RowLeaf::Inverse)), trace, Some(&inverse))
     }
 
     /// The running sum: zero at row 0, every row's fractions added, zero again after the last usable row, random from there.
@@ -208,7 +206,7 @@ impl<B: Backend> Prover<'_, B> {
     fn run_rows(
         &self,
         expression: &Expression<RowLeaf>,
-        (trace, helpers): (&Trace<B::Scalars>, &[B::Scalars]),
+        trace: &Trace<B::Scalars>,
         inverse: Option<&B::Scalars>,
     ) -> Result<B::Scalars, ProveError> {
         let compiled = compile(expression, &|leaf| match leaf {
@@ -219,7 +217,6 @@ impl<B: Backend> Prover<'_, B> {
             RowVector::Advice(index) => trace.advice.get(index),
             RowVector::Fixed(index) => self.fixed_values.get(index),
             RowVector::Multiplicity(set) => trace.multiplicities.get(set),
-            RowVector::Helper(index) => helpers.get(index),
             RowVector::Inverse => inverse,
             RowVector::Missing => None,
         };

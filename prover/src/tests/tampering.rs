@@ -330,7 +330,7 @@ fn extreme_witnesses() {
     let refused = prover.prove(&sample.input(&all(8)), &mut |_| {});
     assert!(matches!(
         refused,
-        Err(ProveError::SelfCheck(VerifyError::PublicRange { value: 40, max: 39, .. }))
+        Err(ProveError::Statement(VerifyError::PublicRange { value: 40, max: 39, .. }))
     ));
     // One input past the end, in each tensor.
     let tensors: [fn(&mut Inputs) -> &mut Vec<i64>; 6] = [
