@@ -1,7 +1,11 @@
-//! The float graph that import produces: four operations, constants inside them, and an interpreter.
+//! The float graph that import produces: a few operations, constants inside them, and an interpreter.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::access::Access;
+use crate::convolution::Convolution;
+use crate::function::Function;
 
 /// Index of a value in [`FloatGraph::values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,6 +48,25 @@ impl FloatMatrix {
     }
 }
 
+/// A value that enters a sum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FloatTerm {
+    /// The value.
+    pub input: ValueId,
+    /// Its factor.
+    pub coefficient: f32,
+    /// Which of its elements meet which elements of the result.
+    pub access: Access,
+}
+
+/// One of the elements that compete for each element of a maximum: pieces that together reach every element of the result
+/// exactly once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The pieces, each from one value.
+    pub pieces: Vec<(ValueId, Access)>,
+}
+
 /// What a node computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FloatOp {
@@ -56,21 +79,56 @@ pub enum FloatOp {
         /// One for each output.
         bias: Vec<f32>,
     },
-    /// `y = sum coefficient * x + bias`, element by element, for values with equally many elements.
+    /// A convolution, grouped and depthwise ones too; `[C, spatial..]` gives `[O, spatial..]`. Scaling each channel is one
+    /// with `C` groups and kernels of size one, scaling each element one with as many groups as elements.
+    Convolution {
+        /// The value of shape `[C, spatial..]`.
+        input: ValueId,
+        /// Groups and windows.
+        geometry: Convolution,
+        /// `O` rows of `C / groups * product of kernels` weights.
+        weights: FloatMatrix,
+        /// One for each output channel.
+        bias: Vec<f32>,
+    },
+    /// `y = sum coefficient * access(x) + bias`: residual sums, averages, and what moves elements without computing.
     Sum {
-        /// Inputs with their coefficients, at least one.
-        terms: Vec<(ValueId, f32)>,
+        /// The terms; elements that none reaches are the bias alone.
+        terms: Vec<FloatTerm>,
         /// Empty, or one for each element.
         bias: Vec<f32>,
     },
-    /// `y = max(min, min(max, x))`; an absent bound does not bind. ReLU is `min = 0`.
-    Clamp {
-        /// The value to clamp.
+    /// The largest of the candidates, element by element. A window that leaves the input has another of its own elements in
+    /// place of the padding.
+    Maximum {
+        /// The candidates, at least one.
+        candidates: Vec<Candidate>,
+    },
+    /// `y = left * right`, element by element, for values of equal shape.
+    Multiply {
+        /// One factor.
+        left: ValueId,
+        /// The other.
+        right: ValueId,
+    },
+    /// A function of each element.
+    Pointwise {
+        /// The argument.
         input: ValueId,
-        /// Least result.
-        min: Option<f32>,
-        /// Greatest result.
-        max: Option<f32>,
+        /// The function.
+        function: Function,
+    },
+    /// Index of the largest element along the middle axis of a value that is seen as `[outer, length, inner]`; the result is
+    /// `[outer, inner]`.
+    ArgMax {
+        /// The value, `outer * length * inner` elements.
+        input: ValueId,
+        /// Length of the axis.
+        length: usize,
+        /// Elements behind one index of the axis.
+        inner: usize,
+        /// Of equal elements, the last index instead of the first.
+        last: bool,
     },
     /// The same elements in row-major order under another shape.
     Reshape {
@@ -80,19 +138,50 @@ pub enum FloatOp {
 }
 
 impl FloatOp {
+    /// ReLU.
+    #[must_use]
+    pub fn relu(input: ValueId) -> Self {
+        Self::Pointwise { input, function: Function::RELU }
+    }
+
+    /// A sum of whole values with `elements` elements each, element by element.
+    #[must_use]
+    pub fn sum(elements: usize, terms: Vec<(ValueId, f32)>, bias: Vec<f32>) -> Self {
+        let term =
+            |(input, coefficient)| FloatTerm { input, coefficient, access: Access::identity(elements) };
+        Self::Sum { terms: terms.into_iter().map(term).collect(), bias }
+    }
+
     /// The values that the node reads, in order.
     #[must_use]
     pub fn inputs(&self) -> Vec<ValueId> {
         match self {
-            Self::Linear { input, .. } | Self::Clamp { input, .. } | Self::Reshape { input } => vec![*input],
-            Self::Sum { terms, .. } => terms.iter().map(|term| term.0).collect(),
+            Self::Linear { input, .. }
+            | Self::Convolution { input, .. }
+            | Self::Pointwise { input, .. }
+            | Self::ArgMax { input, .. }
+            | Self::Reshape { input } => vec![*input],
+            Self::Multiply { left, right } => vec![*left, *right],
+            Self::Sum { terms, .. } => terms.iter().map(|term| term.input).collect(),
+            Self::Maximum { candidates } => {
+                candidates.iter().flat_map(|candidate| &candidate.pieces).map(|piece| piece.0).collect()
+            }
         }
     }
 
     pub(crate) fn inputs_mut(&mut self) -> Vec<&mut ValueId> {
         match self {
-            Self::Linear { input, .. } | Self::Clamp { input, .. } | Self::Reshape { input } => vec![input],
-            Self::Sum { terms, .. } => terms.iter_mut().map(|term| &mut term.0).collect(),
+            Self::Linear { input, .. }
+            | Self::Convolution { input, .. }
+            | Self::Pointwise { input, .. }
+            | Self::ArgMax { input, .. }
+            | Self::Reshape { input } => vec![input],
+            Self::Multiply { left, right } => vec![left, right],
+            Self::Sum { terms, .. } => terms.iter_mut().map(|term| &mut term.input).collect(),
+            Self::Maximum { candidates } => {
+                let pieces = candidates.iter_mut().flat_map(|candidate| &mut candidate.pieces);
+                pieces.map(|piece| &mut piece.0).collect()
+            }
         }
     }
 }
@@ -168,7 +257,7 @@ impl FloatGraph {
             let input = ValueId(2 * index);
             let linear = push(format!("dense{number}"), FloatOp::Linear { input, weights, bias });
             if number < count {
-                push(format!("relu{number}"), FloatOp::Clamp { input: linear, min: Some(0.0), max: None });
+                push(format!("relu{number}"), FloatOp::relu(linear));
             }
         }
         let output = ValueId(values.len() - 1);
@@ -208,23 +297,52 @@ impl FloatGraph {
 
     fn check_node(&self, node: &FloatNode) -> Result<(), FloatGraphError> {
         let output = &self.values[node.output.0];
+        let elements = |id: ValueId| self.values[id.0].elements();
+        let inside = |input: ValueId, access: &Access| {
+            access.reach().is_some_and(|(to, from)| to < output.elements() && from < elements(input))
+        };
         let fits = match &node.op {
             FloatOp::Linear { input, weights, bias } => {
-                let input = &self.values[input.0];
                 weights.columns > 0
                     && weights.rows.checked_mul(weights.columns) == Some(weights.values.len())
                     && bias.len() == weights.rows
-                    && input.elements().is_multiple_of(weights.columns)
-                    && (input.elements() / weights.columns).checked_mul(weights.rows)
+                    && elements(*input).is_multiple_of(weights.columns)
+                    && (elements(*input) / weights.columns).checked_mul(weights.rows)
                         == Some(output.elements())
             }
+            FloatOp::Convolution { input, geometry, weights, bias } => {
+                let shape = &self.values[input.0].shape;
+                geometry.output_shape(shape, weights.rows).as_ref() == Some(&output.shape)
+                    && shape.first().map(|&channels| geometry.columns(channels)) == Some(weights.columns)
+                    && weights.rows.checked_mul(weights.columns) == Some(weights.values.len())
+                    && bias.len() == weights.rows
+            }
             FloatOp::Sum { terms, bias } => {
-                !terms.is_empty()
-                    && terms.iter().all(|term| self.values[term.0.0].elements() == output.elements())
+                terms.iter().all(|term| inside(term.input, &term.access))
                     && (bias.is_empty() || bias.len() == output.elements())
             }
-            FloatOp::Clamp { input, .. } | FloatOp::Reshape { input } => {
-                self.values[input.0].elements() == output.elements()
+            FloatOp::Maximum { candidates } => {
+                let complete = |candidate: &Candidate| {
+                    let mut reached = vec![0usize; output.elements()];
+                    candidate.pieces.iter().all(|(input, access)| inside(*input, access)) && {
+                        let pieces = candidate.pieces.iter();
+                        pieces.for_each(|(_, access)| access.for_each(|to, _| reached[to] += 1));
+                        reached.into_iter().all(|times| times == 1)
+                    }
+                };
+                !candidates.is_empty() && candidates.iter().all(complete)
+            }
+            FloatOp::Multiply { left, right } => {
+                elements(*left) == output.elements() && elements(*right) == output.elements()
+            }
+            FloatOp::ArgMax { input, length, inner, .. } => {
+                let group = length.checked_mul(*inner).filter(|&group| group > 0);
+                group.is_some_and(|group| {
+                    elements(*input).is_multiple_of(group) && elements(*input) / length == output.elements()
+                })
+            }
+            FloatOp::Pointwise { input, .. } | FloatOp::Reshape { input } => {
+                elements(*input) == output.elements()
             }
         };
         if fits { Ok(()) } else { Err(malformed(&node.name, "its shapes do not fit together")) }
@@ -252,30 +370,89 @@ impl FloatGraph {
     }
 
     fn evaluate(&self, node: &FloatNode, values: &[Vec<f32>]) -> Vec<f32> {
+        let elements = self.values[node.output.0].elements();
         match &node.op {
             FloatOp::Linear { input, weights, bias } => {
                 let positions = values[input.0].chunks_exact(weights.columns);
                 positions.flat_map(|position| linear(position, weights, bias)).collect()
             }
-            FloatOp::Sum { terms, bias } => {
-                let element = |index: usize| {
-                    let bias = f64::from(bias.get(index).copied().unwrap_or(0.0));
-                    let term = |&(input, coefficient): &(ValueId, f32)| {
-                        f64::from(coefficient) * f64::from(values[input.0][index])
-                    };
-                    (bias + terms.iter().map(term).sum::<f64>()) as f32
-                };
-                (0..self.values[node.output.0].elements()).map(element).collect()
+            FloatOp::Convolution { input, geometry, weights, bias } => {
+                convolve(&self.values[input.0].shape, &values[input.0], (geometry, weights, bias))
             }
-            FloatOp::Clamp { input, min, max } => {
-                let clamp = |&value: &f32| {
-                    value.min(max.unwrap_or(f32::INFINITY)).max(min.unwrap_or(f32::NEG_INFINITY))
-                };
-                values[input.0].iter().map(clamp).collect()
+            FloatOp::Sum { terms, bias } => {
+                let mut sum = vec![0.0f64; elements];
+                sum.iter_mut().zip(bias).for_each(|(element, &bias)| *element = f64::from(bias));
+                for FloatTerm { input, coefficient, access } in terms {
+                    let (input, coefficient) = (&values[input.0], f64::from(*coefficient));
+                    access.for_each(|to, from| sum[to] += coefficient * f64::from(input[from]));
+                }
+                sum.into_iter().map(|element| element as f32).collect()
+            }
+            FloatOp::Maximum { candidates } => {
+                let mut greatest = vec![f32::NEG_INFINITY; elements];
+                for (input, access) in candidates.iter().flat_map(|candidate| &candidate.pieces) {
+                    let input = &values[input.0];
+                    access.for_each(|to, from| greatest[to] = greatest[to].max(input[from]));
+                }
+                greatest
+            }
+            FloatOp::Multiply { left, right } => {
+                values[left.0].iter().zip(&values[right.0]).map(|(left, right)| left * right).collect()
+            }
+            FloatOp::Pointwise { input, function } => {
+                values[input.0].iter().map(|&value| function.apply(f64::from(value)) as f32).collect()
+            }
+            FloatOp::ArgMax { input, length, inner, last } => {
+                arg_max(&values[input.0], (*length, *inner), *last)
             }
             FloatOp::Reshape { input } => values[input.0].clone(),
         }
     }
+}
+
+fn convolve(
+    shape: &[usize],
+    input: &[f32],
+    (geometry, weights, bias): (&Convolution, &FloatMatrix, &[f32]),
+) -> Vec<f32> {
+    let (channels, spatial) = (shape[0], &shape[1..]);
+    let per_group = (channels / geometry.groups, weights.rows / geometry.groups);
+    let plane: usize = spatial.iter().product();
+    let kernel: usize = geometry.windows.iter().map(|window| window.kernel).product();
+    let outputs: usize = geometry
+        .windows
+        .iter()
+        .zip(spatial)
+        .map(|(window, &size)| window.outputs(size).unwrap_or(0))
+        .product();
+    let mut result = Vec::with_capacity(outputs * weights.rows);
+    for (row, &bias) in bias.iter().enumerate() {
+        let mut sums = vec![f64::from(bias); outputs];
+        for (column, &weight) in weights.row(row).iter().enumerate() {
+            let channel = row / per_group.1 * per_group.0 + column / kernel;
+            let input = &input[channel * plane..][..plane];
+            let weight = f64::from(weight);
+            geometry
+                .tap(column % kernel, spatial)
+                .for_each(|to, from| sums[to] += weight * f64::from(input[from]));
+        }
+        result.extend(sums.into_iter().map(|sum| sum as f32));
+    }
+    result
+}
+
+fn arg_max(input: &[f32], (length, inner): (usize, usize), last: bool) -> Vec<f32> {
+    let group = |group: &[f32]| {
+        let index = |position: usize| {
+            let better = |best: usize, index: usize| {
+                let (best_value, value) = (group[best * inner + position], group[index * inner + position]);
+                if value > best_value || (last && value == best_value) { index } else { best }
+            };
+            (1..length).fold(0, better) as f32
+        };
+        (0..inner).map(index).collect::<Vec<f32>>()
+    };
+    input.chunks_exact(length * inner).flat_map(group).collect()
 }
 
 fn linear(position: &[f32], weights: &FloatMatrix, bias: &[f32]) -> Vec<f32> {

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::access::Access;
+use crate::convolution::Convolution;
+
 /// Index of a tensor in [`IntegerGraph::tensors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TensorId(pub usize);
@@ -77,21 +80,28 @@ impl WeightMatrix {
     }
 
     /// `multiplier * weights[row][k]` for each column `k`: the numbers that a circuit commits to.
-    /// `multiplier` is the layer's [`IntegerOp::Linear`] multiplier of that row.
+    /// `multiplier` is the [`Product`]'s multiplier of that row.
     pub fn effective_row(&self, row: usize, multiplier: i64) -> impl Iterator<Item = i64> + '_ {
         self.row(row).iter().map(move |&weight| multiplier.saturating_mul(i64::from(weight)))
     }
 }
 
-/// A pointwise function after requantisation. Identity with saturation, ReLU and Clip are all clamps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A pointwise function after requantisation, on integers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
-    /// `max(min, min(max, q))`.
+    /// `max(min, min(max, q))`: identity with saturation, ReLU and Clip.
     Clamp {
         /// Least result.
         min: i64,
         /// Greatest result.
         max: i64,
+    },
+    /// Any function, by its values: `values[q - first]`; outside it keeps the value at the nearer end.
+    Table {
+        /// Argument of the first value.
+        first: i64,
+        /// The values, at least one.
+        values: Vec<i32>,
     },
 }
 
@@ -99,31 +109,113 @@ impl Activation {
     /// The function's value at the requantised `q`.
     #[must_use]
     pub fn apply(&self, q: i64) -> i64 {
-        match *self {
-            Self::Clamp { min, max } => q.min(max).max(min),
+        match self {
+            Self::Clamp { min, max } => q.min(*max).max(*min),
+            Self::Table { first, values } => {
+                let last = values.len().saturating_sub(1);
+                let index = usize::try_from(q.saturating_sub(*first)).unwrap_or(0).min(last);
+                values.get(index).map_or(0, |&value| i64::from(value))
+            }
         }
     }
+
+    /// The least interval that holds the results for all arguments in `domain`.
+    #[must_use]
+    pub fn image(&self, domain: Interval) -> Interval {
+        let ends = [self.apply(domain.min), self.apply(domain.max)];
+        let mut image = Interval { min: ends[0].min(ends[1]), max: ends[0].max(ends[1]) };
+        if let Self::Table { first, values } = self {
+            for (argument, &value) in
+                (*first..).zip(values).filter(|(argument, _)| domain.contains(*argument))
+            {
+                debug_assert_eq!(self.apply(argument), i64::from(value));
+                image = image.hull(Interval { min: i64::from(value), max: i64::from(value) });
+            }
+        }
+        image
+    }
+}
+
+/// How the columns of a weight matrix meet an input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Contraction {
+    /// The input's last axis: `[.., K]` gives `[.., O]`, the leading axes are positions.
+    Dense,
+    /// A convolution: `[C, spatial..]` gives `[O, spatial..]`.
+    Convolution(Convolution),
+}
+
+impl Contraction {
+    /// Number of groups of channels; 1 for a dense contraction.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        match self {
+            Self::Dense => 1,
+            Self::Convolution(convolution) => convolution.groups,
+        }
+    }
+
+    /// Shape of the output for an input shape and number of rows; nothing if they do not fit.
+    #[must_use]
+    pub fn output_shape(&self, input: &[usize], rows: usize) -> Option<Vec<usize>> {
+        match self {
+            Self::Dense => {
+                let (_, positions) = input.split_last()?;
+                Some(positions.iter().copied().chain([rows]).collect())
+            }
+            Self::Convolution(convolution) => convolution.output_shape(input, rows),
+        }
+    }
+
+    /// Columns of the weights for an input shape, saturating.
+    #[must_use]
+    pub fn columns(&self, input: &[usize]) -> usize {
+        match self {
+            Self::Dense => input.last().copied().unwrap_or(1),
+            Self::Convolution(convolution) => convolution.columns(input.first().copied().unwrap_or(1)),
+        }
+    }
+}
+
+/// A weight matrix and the input that it is multiplied with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// The input.
+    pub input: TensorId,
+    /// How weights and input meet.
+    pub contraction: Contraction,
+    /// One row for each output channel `O`.
+    pub weights: WeightMatrix,
+    /// One for each row: the matrix that counts is `multipliers[o] * weights[o][k]`.
+    pub multipliers: Vec<i64>,
+}
+
+/// A tensor that enters a sum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Term {
+    /// The tensor.
+    pub input: TensorId,
+    /// Its factor.
+    pub coefficient: i64,
+    /// Which of its elements are added to which elements of the sum.
+    pub access: Access,
 }
 
 /// What a node computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum IntegerOp {
-    /// `acc[o] = multipliers[o] * sum_k weights[o][k] * input[k] + bias[o]`. The input may have leading
-    /// positions: `[.., K]` gives `[.., O]`.
+    /// `acc = sum over products of (multiplier * weights) input + bias`, all of one output shape. Several products are a
+    /// fused residual sum: a skip connection is a product with one weight for each channel.
     Linear {
-        /// The tensor of shape `[.., K]`.
-        input: TensorId,
-        /// `O` rows of `K` weights.
-        weights: WeightMatrix,
-        /// One for each output.
-        multipliers: Vec<i64>,
-        /// One for each output, in accumulator units.
+        /// At least one; all dense, or all convolutions.
+        products: Vec<Product>,
+        /// One for each output channel, in accumulator units.
         bias: Vec<i64>,
     },
-    /// `acc = sum coefficient * input + bias`, element by element, for tensors of equal shape.
+    /// `acc = sum coefficient * access(input) + bias`: residual sums, averages, and all operations that only move elements.
     Sum {
-        /// Inputs with their coefficients, at least one.
-        terms: Vec<(TensorId, i64)>,
+        /// The terms; elements that none reaches are the bias alone.
+        terms: Vec<Term>,
         /// Empty, or one for each element, in accumulator units.
         bias: Vec<i64>,
     },
@@ -135,6 +227,36 @@ pub enum IntegerOp {
         shift: u32,
         /// Applied to each requantised element.
         function: Activation,
+        /// The requantised elements that the function is defined for: all that can occur, or fewer where an input that leads
+        /// outside shall be refused.
+        domain: Interval,
+    },
+    /// `max(left, right)`, element by element, for tensors of equal shape and scale.
+    Maximum {
+        /// One of them.
+        left: TensorId,
+        /// The other.
+        right: TensorId,
+    },
+    /// `left * right`, element by element, for tensors of equal shape. The result is an accumulator whose scale is the
+    /// product of the scales.
+    Multiply {
+        /// One factor.
+        left: TensorId,
+        /// The other.
+        right: TensorId,
+    },
+    /// Index of the largest element along the middle axis of a tensor that is seen as `[outer, length, inner]`; the result is
+    /// `[outer, inner]`.
+    ArgMax {
+        /// The tensor, `outer * length * inner` elements.
+        input: TensorId,
+        /// Length of the axis.
+        length: usize,
+        /// Elements behind one index of the axis.
+        inner: usize,
+        /// Of equal elements, the last index instead of the first.
+        last: bool,
     },
     /// The same elements in row-major order under another shape.
     Reshape {
@@ -144,14 +266,32 @@ pub enum IntegerOp {
 }
 
 impl IntegerOp {
+    /// One dense product: `acc[o] = multipliers[o] * sum_k weights[o][k] * input[k] + bias[o]`.
+    #[must_use]
+    pub fn dense(input: TensorId, weights: WeightMatrix, multipliers: Vec<i64>, bias: Vec<i64>) -> Self {
+        Self::Linear {
+            products: vec![Product { input, contraction: Contraction::Dense, weights, multipliers }],
+            bias,
+        }
+    }
+
+    /// A sum of whole tensors with `elements` elements each, element by element.
+    #[must_use]
+    pub fn sum(elements: usize, terms: Vec<(TensorId, i64)>, bias: Vec<i64>) -> Self {
+        let term = |(input, coefficient)| Term { input, coefficient, access: Access::identity(elements) };
+        Self::Sum { terms: terms.into_iter().map(term).collect(), bias }
+    }
+
     /// The tensors that the node reads, in order.
     #[must_use]
     pub fn inputs(&self) -> Vec<TensorId> {
         match self {
-            Self::Linear { input, .. } | Self::Activate { input, .. } | Self::Reshape { input } => {
+            Self::Linear { products, .. } => products.iter().map(|product| product.input).collect(),
+            Self::Sum { terms, .. } => terms.iter().map(|term| term.input).collect(),
+            Self::Maximum { left, right } | Self::Multiply { left, right } => vec![*left, *right],
+            Self::Activate { input, .. } | Self::ArgMax { input, .. } | Self::Reshape { input } => {
                 vec![*input]
             }
-            Self::Sum { terms, .. } => terms.iter().map(|term| term.0).collect(),
         }
     }
 }
@@ -230,6 +370,26 @@ pub enum GraphError {
         expected: usize,
         /// Found.
         found: usize,
+    },
+    /// A term of a sum that reaches beyond a tensor.
+    #[error(
+        "node `{node}` reads or writes beyond the end of a tensor in its term `{tensor}`; the graph is damaged, compile the model again"
+    )]
+    Access {
+        /// The node.
+        node: String,
+        /// The term's tensor.
+        tensor: String,
+    },
+    /// A product whose geometry does not give the output's shape.
+    #[error(
+        "node `{node}`: its product with `{tensor}` does not have the output's shape; the graph is damaged, compile the model again"
+    )]
+    Product {
+        /// The node.
+        node: String,
+        /// The product's input.
+        tensor: String,
     },
     /// A shape whose number of elements does not fit a machine word, or an interval with its ends swapped.
     #[error("tensor `{tensor}` is malformed: {reason}")]
@@ -312,32 +472,69 @@ impl IntegerGraph {
         };
         let output = self.tensor(node.output);
         match &node.op {
-            IntegerOp::Linear { input, weights, multipliers, bias } => {
-                let input = self.tensor(*input);
-                need(
-                    "the weight matrix",
-                    weights.rows.saturating_mul(weights.columns),
-                    weights.values.len(),
-                )?;
-                need("the list of multipliers", weights.rows, multipliers.len())?;
-                need("the bias", weights.rows, bias.len())?;
-                need("the input's last axis", weights.columns, input.shape.last().copied().unwrap_or(1))?;
-                need("the output's last axis", weights.rows, output.shape.last().copied().unwrap_or(1))?;
-                let positions = input.elements().checked_div(weights.columns).unwrap_or(0);
-                need("the output", positions.saturating_mul(weights.rows), output.elements())
-            }
+            IntegerOp::Linear { products, bias } => self.check_linear(node, products, bias),
             IntegerOp::Sum { terms, bias } => {
-                if terms.is_empty() {
-                    return need("the list of terms", 1, 0);
-                }
-                for (input, _) in terms {
-                    need("a term", output.elements(), self.tensor(*input).elements())?;
+                for term in terms {
+                    let input = self.tensor(term.input).elements();
+                    let reach = term.access.reach();
+                    let inside = reach.is_some_and(|(to, from)| to < output.elements() && from < input);
+                    if !inside {
+                        let (node, tensor) = (node.name.clone(), self.tensor(term.input).name.clone());
+                        return Err(GraphError::Access { node, tensor });
+                    }
                 }
                 if bias.is_empty() { Ok(()) } else { need("the bias", output.elements(), bias.len()) }
             }
-            IntegerOp::Activate { input, .. } | IntegerOp::Reshape { input } => {
+            IntegerOp::Activate { input, function, domain, .. } => {
+                if let Activation::Table { values, .. } = function {
+                    need("the function's table", values.len().max(1), values.len())?;
+                }
+                if domain.min > domain.max {
+                    let tensor = output.name.clone();
+                    return Err(GraphError::Tensor {
+                        tensor,
+                        reason: "its function's domain has its ends swapped",
+                    });
+                }
+                need("the input", output.elements(), self.tensor(*input).elements())
+            }
+            IntegerOp::Maximum { left, right } | IntegerOp::Multiply { left, right } => {
+                need("the left operand", output.elements(), self.tensor(*left).elements())?;
+                need("the right operand", output.elements(), self.tensor(*right).elements())
+            }
+            IntegerOp::ArgMax { input, length, inner, .. } => {
+                need("the axis", (*length).max(1), *length)?;
+                need("an index of the axis", (*inner).max(1), *inner)?;
+                need("the input", output.elements().saturating_mul(*length), self.tensor(*input).elements())?;
+                need("the output", output.elements() / inner * inner, output.elements())
+            }
+            IntegerOp::Reshape { input } => {
                 need("the input", output.elements(), self.tensor(*input).elements())
             }
         }
+    }
+
+    fn check_linear(&self, node: &IntegerNode, products: &[Product], bias: &[i64]) -> Result<(), GraphError> {
+        let need = |what, expected: usize, found: usize| {
+            let length = GraphError::Length { node: node.name.clone(), what, expected, found };
+            if expected == found { Ok(()) } else { Err(length) }
+        };
+        let output = self.tensor(node.output);
+        need("the list of products", products.len().max(1), products.len())?;
+        let dense = |product: &Product| product.contraction == Contraction::Dense;
+        let first = products.first().is_some_and(dense);
+        for product in products {
+            let Product { input, contraction, weights, multipliers } = product;
+            let input = self.tensor(*input);
+            need("the weight matrix", weights.rows.saturating_mul(weights.columns), weights.values.len())?;
+            need("the list of multipliers", weights.rows, multipliers.len())?;
+            need("the bias", weights.rows, bias.len())?;
+            need("a row of weights", contraction.columns(&input.shape), weights.columns)?;
+            let shape = contraction.output_shape(&input.shape, weights.rows);
+            if dense(product) != first || shape.as_deref() != Some(&output.shape) {
+                return Err(GraphError::Product { node: node.name.clone(), tensor: input.name.clone() });
+            }
+        }
+        Ok(())
     }
 }

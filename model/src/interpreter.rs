@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use crate::integer_graph::{GraphError, IntegerGraph, IntegerNode, IntegerOp, Interval, WeightMatrix};
+use crate::convolution::Convolution;
+use crate::integer_graph::{
+    Contraction, GraphError, IntegerGraph, IntegerNode, IntegerOp, Interval, Product, Term, WeightMatrix,
+};
 use crate::rounding::requantise;
 
 /// Why an inference on integers could not be made.
@@ -29,6 +32,21 @@ pub enum RunError {
         value: i64,
         /// The tensor's declared interval.
         interval: Interval,
+    },
+    /// A requantised value outside what the layer's function is defined for.
+    #[error(
+        "layer `{layer}`, element {element}: the requantised value {value} is outside {domain}, the range that the \
+         network was calibrated for; compile with saturation, or calibrate with data that covers this input"
+    )]
+    OutOfDomain {
+        /// The activation's tensor.
+        layer: String,
+        /// Row-major index.
+        element: usize,
+        /// The requantised value.
+        value: i64,
+        /// What is allowed.
+        domain: Interval,
     },
     /// The graph's parts do not fit together.
     #[error(transparent)]
@@ -67,22 +85,51 @@ impl IntegerGraph {
     fn evaluate(&self, node: &IntegerNode, values: &[Vec<i64>]) -> Result<Vec<i64>, RunError> {
         let output = node.output.0;
         match &node.op {
-            IntegerOp::Linear { input, weights, multipliers, bias } => {
-                self.accept(output, linear(&values[input.0], weights, multipliers, bias).into_iter())
+            IntegerOp::Linear { products, bias } => {
+                let shape = &self.tensors[output].shape;
+                let mut accumulators = biased(products, bias, shape);
+                for product in products {
+                    let input = &self.tensors[product.input.0];
+                    multiply(product, &input.shape, &values[product.input.0], &mut accumulators);
+                }
+                self.accept(output, accumulators.into_iter())
             }
             IntegerOp::Sum { terms, bias } => {
-                let elements = self.tensors[output].elements();
-                let element = |index: usize| {
-                    let bias = bias.get(index).copied().unwrap_or(0);
-                    terms.iter().fold(i128::from(bias), |sum, &(input, coefficient)| {
-                        sum.saturating_add(i128::from(coefficient) * i128::from(values[input.0][index]))
-                    })
-                };
-                self.accept(output, (0..elements).map(element))
+                let mut sum = vec![0i128; self.tensors[output].elements()];
+                sum.iter_mut().zip(bias).for_each(|(element, &bias)| *element = i128::from(bias));
+                for Term { input, coefficient, access } in terms {
+                    let (input, coefficient) = (&values[input.0], i128::from(*coefficient));
+                    access.for_each(|to, from| {
+                        sum[to] = sum[to].saturating_add(coefficient * i128::from(input[from]));
+                    });
+                }
+                self.accept(output, sum.into_iter())
             }
-            IntegerOp::Activate { input, shift, function } => {
-                let activated = values[input.0].iter().map(|&acc| function.apply(requantise(acc, *shift)));
-                self.accept(output, activated.map(i128::from))
+            IntegerOp::Activate { input, shift, function, domain } => {
+                let tensor = &self.tensors[output];
+                let activate = |(element, &acc): (usize, &i64)| {
+                    let value = requantise(acc, *shift);
+                    if domain.contains(value) {
+                        return Ok(i128::from(function.apply(value)));
+                    }
+                    let (layer, domain) = (tensor.name.clone(), *domain);
+                    Err(RunError::OutOfDomain { layer, element, value, domain })
+                };
+                let activated: Result<Vec<i128>, RunError> =
+                    values[input.0].iter().enumerate().map(activate).collect();
+                self.accept(output, activated?.into_iter())
+            }
+            IntegerOp::Maximum { left, right } => {
+                let pairs = values[left.0].iter().zip(&values[right.0]);
+                self.accept(output, pairs.map(|(&left, &right)| i128::from(left.max(right))))
+            }
+            IntegerOp::Multiply { left, right } => {
+                let pairs = values[left.0].iter().zip(&values[right.0]);
+                self.accept(output, pairs.map(|(&left, &right)| i128::from(left) * i128::from(right)))
+            }
+            IntegerOp::ArgMax { input, length, inner, last } => {
+                let indices = arg_max(&values[input.0], (*length, *inner), *last);
+                self.accept(output, indices.into_iter().map(|index| index as i128))
             }
             IntegerOp::Reshape { input } => {
                 self.accept(output, values[input.0].iter().map(|&v| i128::from(v)))
@@ -104,20 +151,78 @@ impl IntegerGraph {
     }
 }
 
-fn linear(input: &[i64], weights: &WeightMatrix, multipliers: &[i64], bias: &[i64]) -> Vec<i128> {
-    let mut output = Vec::with_capacity(input.len() / weights.columns.max(1) * weights.rows);
-    for position in input.chunks_exact(weights.columns.max(1)) {
+/// Accumulators that hold their channel's bias.
+fn biased(products: &[Product], bias: &[i64], shape: &[usize]) -> Vec<i128> {
+    let elements: usize = shape.iter().product();
+    let dense = products.first().is_some_and(|product| product.contraction == Contraction::Dense);
+    let positions = elements / bias.len().max(1);
+    let channel = |element: usize| if dense { element % bias.len() } else { element / positions };
+    (0..elements).map(|element| i128::from(bias[channel(element)])).collect()
+}
+
+/// Adds a product to the accumulators.
+fn multiply(product: &Product, shape: &[usize], input: &[i64], accumulators: &mut [i128]) {
+    match &product.contraction {
+        Contraction::Dense => linear(input, &product.weights, &product.multipliers, accumulators),
+        Contraction::Convolution(convolution) => convolve(product, convolution, (shape, input), accumulators),
+    }
+}
+
+fn linear(input: &[i64], weights: &WeightMatrix, multipliers: &[i64], accumulators: &mut [i128]) {
+    let positions = input.chunks_exact(weights.columns.max(1));
+    for (position, outputs) in positions.zip(accumulators.chunks_exact_mut(weights.rows.max(1))) {
         let fast = position.iter().all(|value| value.unsigned_abs() < FAST_MAGNITUDE);
-        for (row, (&multiplier, &bias)) in multipliers.iter().zip(bias).enumerate() {
+        for (row, (&multiplier, output)) in multipliers.iter().zip(outputs).enumerate() {
             let dot = if fast {
                 dot_fast(weights.row(row), position)
             } else {
                 dot_wide(weights.row(row), position)
             };
-            output.push(dot.saturating_mul(i128::from(multiplier)).saturating_add(i128::from(bias)));
+            *output = output.saturating_add(dot.saturating_mul(i128::from(multiplier)));
         }
     }
-    output
+}
+
+/// A convolution straight from its definition: each weight meets the input elements that its kernel offset reaches.
+fn convolve(
+    product: &Product,
+    convolution: &Convolution,
+    (shape, input): (&[usize], &[i64]),
+    accumulators: &mut [i128],
+) {
+    let Product { weights, multipliers, .. } = product;
+    let (channels, spatial) = (shape[0], &shape[1..]);
+    let per_group = (channels / convolution.groups, weights.rows / convolution.groups);
+    let plane: usize = spatial.iter().product();
+    let outputs = accumulators.len() / weights.rows.max(1);
+    let kernel: usize = convolution.windows.iter().map(|window| window.kernel).product();
+    for row in 0..weights.rows {
+        let multiplier = i128::from(multipliers[row]);
+        for (column, &weight) in weights.row(row).iter().enumerate() {
+            let channel = row / per_group.1 * per_group.0 + column / kernel;
+            let factor = multiplier * i128::from(weight);
+            convolution.tap(column % kernel, spatial).for_each(|to, from| {
+                let element = &mut accumulators[row * outputs + to];
+                *element =
+                    element.saturating_add(factor.saturating_mul(i128::from(input[channel * plane + from])));
+            });
+        }
+    }
+}
+
+/// For each outer and inner index, the index of the largest element along the axis.
+fn arg_max(input: &[i64], (length, inner): (usize, usize), last: bool) -> Vec<usize> {
+    let group = |group: &[i64]| {
+        let index = |position: usize| {
+            let better = |best: usize, index: usize| {
+                let (best_value, value) = (group[best * inner + position], group[index * inner + position]);
+                if value > best_value || (last && value == best_value) { index } else { best }
+            };
+            (1..length).fold(0, better)
+        };
+        (0..inner).map(index).collect::<Vec<usize>>()
+    };
+    input.chunks_exact(length * inner).flat_map(group).collect()
 }
 
 fn dot_fast(weights: &[i8], input: &[i64]) -> i128 {

@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 
-use crate::integer_graph::{GraphError, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval};
+use crate::integer_graph::{
+    Contraction, GraphError, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, Product, Term,
+};
 use crate::rounding::requantise;
 
 /// An interval that cannot be, or one that the graph declares too narrow.
@@ -57,36 +59,68 @@ pub fn channel_intervals(
         tensors.get(id.0).map(|tensor| tensor.interval).ok_or(unknown)
     };
     match &node.op {
-        IntegerOp::Linear { input, weights, multipliers, bias } => {
-            let input = interval_of(*input)?;
-            let rows = multipliers.iter().zip(bias).enumerate();
-            rows.map(|(channel, (&multiplier, &bias))| {
-                let weights =
-                    weights.row(channel).iter().map(|&weight| i128::from(weight) * i128::from(multiplier));
-                combine(weights.map(|weight| (weight, input)), bias)
+        IntegerOp::Linear { products, bias } => {
+            let mut inputs = Vec::with_capacity(products.len());
+            for product in products {
+                // A convolution meets its padding, which is zero, beside the input.
+                let padded = product.contraction != Contraction::Dense;
+                let interval = interval_of(product.input)?;
+                inputs.push(if padded { interval.hull(Interval { min: 0, max: 0 }) } else { interval });
+            }
+            let channel_interval = |(channel, &bias): (usize, &i64)| {
+                let of_product = |(product, &interval): (&Product, &Interval)| {
+                    let multiplier = i128::from(product.multipliers.get(channel).copied().unwrap_or(0));
+                    let row = product.weights.row(channel).to_vec();
+                    row.into_iter().map(move |weight| (i128::from(weight) * multiplier, interval))
+                };
+                combine(products.iter().zip(&inputs).flat_map(of_product), bias)
                     .ok_or_else(|| IntervalError::Overflow { layer: node.name.clone(), channel })
-            })
-            .collect()
+            };
+            bias.iter().enumerate().map(channel_interval).collect()
         }
         IntegerOp::Sum { terms, bias } => {
-            let mut inputs = Vec::with_capacity(terms.len());
-            for &(id, coefficient) in terms {
-                inputs.push((i128::from(coefficient), interval_of(id)?));
+            let output = tensors.get(node.output.0).map_or(0, IntegerTensor::elements);
+            let mut sums = vec![(0i128, 0i128); output];
+            sums.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = (i128::from(bias), i128::from(bias)));
+            for Term { input, coefficient, access } in terms {
+                let interval = interval_of(*input)?;
+                let ends = [interval.min, interval.max].map(|end| i128::from(*coefficient) * i128::from(end));
+                let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+                access.for_each(|to, _| {
+                    if let Some(sum) = sums.get_mut(to) {
+                        *sum = (sum.0.saturating_add(low), sum.1.saturating_add(high));
+                    }
+                });
             }
-            let biases: &[i64] = if bias.is_empty() { &[0] } else { bias };
-            let elements = biases.iter().enumerate();
-            elements
-                .map(|(channel, &bias)| {
-                    combine(inputs.iter().copied(), bias)
-                        .ok_or_else(|| IntervalError::Overflow { layer: node.name.clone(), channel })
-                })
-                .collect()
+            let element = |(channel, (min, max)): (usize, (i128, i128))| {
+                let ends = i64::try_from(min).ok().zip(i64::try_from(max).ok());
+                let overflow = || IntervalError::Overflow { layer: node.name.clone(), channel };
+                ends.map(|(min, max)| Interval { min, max }).ok_or_else(overflow)
+            };
+            sums.into_iter().enumerate().map(element).collect()
         }
-        IntegerOp::Activate { input, shift, function } => {
-            // Requantisation and clamps are monotone, so the ends map to the ends.
+        IntegerOp::Activate { input, shift, function, domain } => {
+            // Requantisation is monotone, and what lies outside the domain is refused.
             let input = interval_of(*input)?;
-            let image = |end| function.apply(requantise(end, *shift));
-            Ok(vec![Interval { min: image(input.min), max: image(input.max) }])
+            let inside = |end| requantise(end, *shift).clamp(domain.min, domain.max);
+            Ok(vec![function.image(Interval { min: inside(input.min), max: inside(input.max) })])
+        }
+        IntegerOp::Maximum { left, right } => {
+            let (left, right) = (interval_of(*left)?, interval_of(*right)?);
+            Ok(vec![Interval { min: left.min.max(right.min), max: left.max.max(right.max) }])
+        }
+        IntegerOp::Multiply { left, right } => {
+            let (left, right) = (interval_of(*left)?, interval_of(*right)?);
+            let ends =
+                [(left.min, right.min), (left.min, right.max), (left.max, right.min), (left.max, right.max)];
+            let products = ends.map(|(left, right)| left.checked_mul(right));
+            let overflow = || IntervalError::Overflow { layer: node.name.clone(), channel: 0 };
+            let products: Vec<i64> = products.into_iter().collect::<Option<_>>().ok_or_else(overflow)?;
+            let bound = |pick: fn(i64, i64) -> i64| products.iter().copied().reduce(pick).unwrap_or(0);
+            Ok(vec![Interval { min: bound(i64::min), max: bound(i64::max) }])
+        }
+        IntegerOp::ArgMax { length, .. } => {
+            Ok(vec![Interval { min: 0, max: i64::try_from(length.saturating_sub(1)).unwrap_or(i64::MAX) }])
         }
         IntegerOp::Reshape { input } => Ok(vec![interval_of(*input)?]),
     }

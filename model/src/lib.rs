@@ -16,8 +16,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod access;
+pub mod convolution;
 pub mod data;
 pub mod float_graph;
+pub mod function;
 pub mod input;
 pub mod integer_graph;
 pub mod interpreter;
@@ -29,5 +32,6 @@ pub mod report;
 pub mod rounding;
 
 pub use integer_graph::{
-    Activation, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, TensorId, WeightMatrix,
+    Activation, Contraction, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, Product,
+    TensorId, Term, WeightMatrix,
 };

@@ -3,11 +3,14 @@
 use super::QuantiseError;
 use super::plan::{Plan, accumulator_unit};
 use super::weights::{multiplier, quantise_row};
-use crate::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, ValueId};
+use crate::access::Access;
+use crate::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatTerm, ValueId};
+use crate::function::Function;
 use crate::integer_graph::{
-    Activation, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, TensorId, WeightMatrix,
+    Activation, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, TensorId, Term, WeightMatrix,
 };
 use crate::interval::{channel_intervals, hull};
+use crate::rounding::requantise;
 
 /// A tensor that is compared with a float value in the report.
 #[derive(Clone, Debug)]
@@ -97,12 +100,17 @@ impl Emitter<'_> {
         self.names[output.0] = Some(node.name.clone());
         match &node.op {
             FloatOp::Linear { input, weights, bias } => self.linear(node, *input, weights, bias)?,
-            FloatOp::Sum { terms, bias } => self.sum(node, terms, bias)?,
-            FloatOp::Clamp { input, min, max } => {
+            FloatOp::Sum { terms, bias } => {
+                self.accumulate(node, terms, bias)?;
+            }
+            FloatOp::Pointwise { input, function: Function::Clamp { min, max } } => {
                 let accumulator = match self.plan.values[input.0].accumulator {
                     true => self.known(&self.direct, *input),
                     // A clamp of an activation needs an accumulator to be requantised from.
-                    false => self.accumulate(node, &[(*input, 1.0)], &[])?,
+                    false => {
+                        let access = Access::identity(self.source.values[output.0].elements());
+                        self.accumulate(node, &[FloatTerm { input: *input, coefficient: 1.0, access }], &[])?
+                    }
                 };
                 self.activate(&node.name, output, accumulator, (*min, *max))?;
                 self.direct[output.0] = self.activations[output.0];
@@ -115,6 +123,7 @@ impl Emitter<'_> {
                     self.activations[output.0] = Some(viewed);
                 }
             }
+            _ => return Err(QuantiseError::NoLayers),
         }
         Ok(())
     }
@@ -162,13 +171,8 @@ impl Emitter<'_> {
         }
         let bias = integers(node, "bias", bias.iter().map(|&value| f64::from(value)), unit)?;
         let weights = WeightMatrix { rows: weights.rows, columns: weights.columns, values };
-        let op = IntegerOp::Linear { input: source, weights, multipliers, bias };
+        let op = IntegerOp::dense(source, weights, multipliers, bias);
         self.accumulator(node, op, unit)?;
-        Ok(())
-    }
-
-    fn sum(&mut self, node: &FloatNode, terms: &[(ValueId, f32)], bias: &[f32]) -> Result<(), QuantiseError> {
-        self.accumulate(node, terms, bias)?;
         Ok(())
     }
 
@@ -176,20 +180,21 @@ impl Emitter<'_> {
     fn accumulate(
         &mut self,
         node: &FloatNode,
-        terms: &[(ValueId, f32)],
+        terms: &[FloatTerm],
         bias: &[f32],
     ) -> Result<TensorId, QuantiseError> {
         let unit = accumulator_unit(self.plan.values[node.output.0].scale, self.plan.shift);
         let mut inputs = Vec::with_capacity(terms.len());
         let mut coefficients = Vec::with_capacity(terms.len());
-        for &(value, coefficient) in terms {
-            let input = self.activation(value)?;
-            inputs.push(input);
-            coefficients.push(f64::from(coefficient) * self.tensors[input.0].scale);
+        for term in terms {
+            let input = self.activation(term.input)?;
+            inputs.push((input, term.access.clone()));
+            coefficients.push(f64::from(term.coefficient) * self.tensors[input.0].scale);
         }
         let coefficients = integers(node, "coefficient", coefficients.into_iter(), unit)?;
         let bias = integers(node, "bias", bias.iter().map(|&value| f64::from(value)), unit)?;
-        let terms = inputs.into_iter().zip(coefficients).collect();
+        let term = |((input, access), coefficient)| Term { input, coefficient, access };
+        let terms = inputs.into_iter().zip(coefficients).map(term).collect();
         self.accumulator(node, IntegerOp::Sum { terms, bias }, unit)
     }
 
@@ -249,7 +254,10 @@ impl Emitter<'_> {
             scale: plan.scale,
         });
         let shift = self.plan.shift;
-        let op = IntegerOp::Activate { input: accumulator, shift, function: Activation::Clamp { min, max } };
+        let reached = self.tensors[accumulator.0].interval;
+        let domain = Interval { min: requantise(reached.min, shift), max: requantise(reached.max, shift) };
+        let function = Activation::Clamp { min, max };
+        let op = IntegerOp::Activate { input: accumulator, shift, function, domain };
         self.nodes.push(IntegerNode { name: name.to_string(), op, output: id });
         self.activations[value.0] = Some(id);
         let requantised = Some(Requantised { accumulator, shift, lossless });

@@ -38,9 +38,9 @@ pub(super) fn plan(
     let mut accumulator = vec![false; graph.values.len()];
     for node in &graph.nodes {
         accumulator[node.output.0] = match &node.op {
-            FloatOp::Linear { .. } | FloatOp::Sum { .. } => true,
+            FloatOp::Linear { .. } | FloatOp::Convolution { .. } | FloatOp::Sum { .. } => true,
             FloatOp::Reshape { input } => accumulator[input.0],
-            FloatOp::Clamp { .. } => false,
+            _ => false,
         };
     }
     // From the back: an accumulator's target covers everything that is requantised from it.
@@ -52,9 +52,9 @@ pub(super) fn plan(
         }
         for input in node.op.inputs() {
             let wanted = match &node.op {
-                FloatOp::Clamp { .. } => own(output).0,
+                FloatOp::Pointwise { .. } => own(output).0,
                 FloatOp::Reshape { .. } => needed[output.0],
-                FloatOp::Linear { .. } | FloatOp::Sum { .. } => own(input).0,
+                _ => own(input).0,
             };
             needed[input.0] = needed[input.0].max(wanted);
         }
@@ -64,10 +64,12 @@ pub(super) fn plan(
     scales[graph.input.0] = own(graph.input).0;
     for node in &graph.nodes {
         scales[node.output.0] = match &node.op {
-            FloatOp::Linear { .. } | FloatOp::Sum { .. } => needed[node.output.0],
-            FloatOp::Clamp { input, .. } if accumulator[input.0] => scales[input.0],
-            FloatOp::Clamp { .. } => own(node.output).0,
+            FloatOp::Linear { .. } | FloatOp::Convolution { .. } | FloatOp::Sum { .. } => {
+                needed[node.output.0]
+            }
+            FloatOp::Pointwise { input, .. } if accumulator[input.0] => scales[input.0],
             FloatOp::Reshape { input } => scales[input.0],
+            _ => own(node.output).0,
         };
     }
     let values = (0..graph.values.len()).map(|id| ValuePlan {

@@ -4,7 +4,7 @@ use super::super::constant::Constant;
 use super::super::error::ImportError;
 use super::super::lowering::{Binding, Flow, Lowering};
 use super::super::node::Node;
-use crate::float_graph::{FloatMatrix, FloatOp, ValueId};
+use crate::float_graph::{FloatMatrix, FloatOp, FloatTerm, ValueId};
 
 pub(super) fn add(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
     match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
@@ -95,7 +95,8 @@ fn affine(lowering: &mut Lowering, node: &Node, flow: &Flow, affine: Affine) -> 
         Some((name, op)) => lowering.push_merged(node, name, op, affine.shape),
         None if uniform => {
             let factor = affine.factor.first().copied().unwrap_or(1.0);
-            let op = FloatOp::Sum { terms: vec![(flow.id, factor)], bias: affine.shift };
+            let elements = affine.shape.iter().product();
+            let op = FloatOp::sum(elements, vec![(flow.id, factor)], affine.shift);
             lowering.push(node, op, affine.shape)
         }
         None => {
@@ -138,9 +139,10 @@ fn periodic(values: &[f32], rows: usize) -> Option<Vec<f32>> {
     }
 }
 
-fn merge_into_sum(terms: &[(ValueId, f32)], bias: &[f32], affine: &Affine) -> FloatOp {
+fn merge_into_sum(terms: &[FloatTerm], bias: &[f32], affine: &Affine) -> FloatOp {
     let factor = affine.factor.first().copied().unwrap_or(1.0);
-    let terms = terms.iter().map(|&(value, coefficient)| (value, coefficient * factor)).collect();
+    let scaled = |term: &FloatTerm| FloatTerm { coefficient: term.coefficient * factor, ..term.clone() };
+    let terms = terms.iter().map(scaled).collect();
     let mut merged: Vec<f32> = bias.iter().map(|value| value * factor).collect();
     if merged.is_empty() {
         merged.clone_from(&affine.shift);
@@ -164,13 +166,19 @@ pub(super) fn sum(
     }
     let longer = if left.0.shape.len() >= right.0.shape.len() { left.0 } else { right.0 };
     let shape = longer.shape.clone();
+    let elements = shape.iter().product();
     let mut terms: Vec<(ValueId, f32)> = Vec::new();
     let mut bias: Vec<f32> = Vec::new();
     for (flow, sign) in [left, right] {
         // A scaled or shifted value joins with its factor; a longer sum stays one rounded value, because
         // chains of residual sums would otherwise grow with the depth.
         let (parts, offsets) = match lowering.producer(flow).map(|producer| &producer.op) {
-            Some(FloatOp::Sum { terms, bias }) if terms.len() == 1 => (terms.clone(), bias.clone()),
+            Some(FloatOp::Sum { terms, bias }) => match terms.as_slice() {
+                [term] if term.access.is_identity(elements) => {
+                    (vec![(term.input, term.coefficient)], bias.clone())
+                }
+                _ => (vec![(flow.id, 1.0)], Vec::new()),
+            },
             _ => (vec![(flow.id, 1.0)], Vec::new()),
         };
         for (value, coefficient) in parts {
@@ -184,7 +192,7 @@ pub(super) fn sum(
         }
         bias.iter_mut().zip(offsets).for_each(|(bias, offset)| *bias += sign * offset);
     }
-    let result = lowering.push(node, FloatOp::Sum { terms, bias }, shape);
+    let result = lowering.push(node, FloatOp::sum(elements, terms, bias), shape);
     lowering.bind(node, Binding::Flow(result))
 }
 

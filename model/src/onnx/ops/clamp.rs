@@ -4,6 +4,7 @@ use super::super::error::ImportError;
 use super::super::lowering::{Binding, Lowering};
 use super::super::node::Node;
 use crate::float_graph::FloatOp;
+use crate::function::Function;
 
 pub(super) fn relu(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
     clamp(lowering, node, Some(0.0), None)
@@ -53,15 +54,18 @@ fn clamp(
     let flow = lowering.flow(node, 0)?;
     let op = match lowering.producer(&flow).map(|producer| &producer.op) {
         // clamp(clamp(x)) is one clamp, whose bounds are the inner ones clamped by the outer.
-        Some(&FloatOp::Clamp { input, min: inner_min, max: inner_max }) => {
+        Some(&FloatOp::Pointwise { input, function: Function::Clamp { min: inner_min, max: inner_max } }) => {
             let outer =
                 |value: f32| value.min(max.unwrap_or(f32::INFINITY)).max(min.unwrap_or(f32::NEG_INFINITY));
             let least = outer(inner_min.unwrap_or(f32::NEG_INFINITY));
             let greatest = outer(inner_max.unwrap_or(f32::INFINITY));
             let finite = |value: f32| value.is_finite().then_some(value);
-            FloatOp::Clamp { input, min: finite(least), max: finite(greatest) }
+            FloatOp::Pointwise {
+                input,
+                function: Function::Clamp { min: finite(least), max: finite(greatest) },
+            }
         }
-        _ => FloatOp::Clamp { input: flow.id, min, max },
+        _ => FloatOp::Pointwise { input: flow.id, function: Function::Clamp { min, max } },
     };
     let result = lowering.push(node, op, flow.shape);
     lowering.bind(node, Binding::Flow(result))
