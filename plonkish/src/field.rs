@@ -35,12 +35,19 @@ pub fn from_bytes(bytes: &[u8; 32]) -> Option<Fr> {
     Fr::from_bigint(ark_ff::BigInt(limbs))
 }
 
-/// `1 + r + ... + r^(count - 1)` in O(log count) operations.
+/// `1 + r + ... + r^(count - 1)` in O(log count) multiplications and without an inversion: from the sum over k terms and
+/// `r^k` follow those for 2k and k + 1.
 pub fn geometric(ratio: Fr, count: u64) -> Fr {
-    match (ratio - Fr::one()).inverse() {
-        None => Fr::from(count),
-        Some(inverse) => (ratio.pow([count]) - Fr::one()) * inverse,
+    let (mut sum, mut power) = (Fr::zero(), Fr::one());
+    for bit in (0..u64::BITS - count.leading_zeros()).rev() {
+        sum *= Fr::one() + power;
+        power.square_in_place();
+        if count >> bit & 1 == 1 {
+            sum = sum * ratio + Fr::one();
+            power *= ratio;
+        }
     }
+    sum
 }
 
 /// Generator of the subgroup of order `2^log_size`, for `log_size <= 28`.
@@ -103,6 +110,11 @@ mod tests {
         assert_eq!(geometric(Fr::one(), 5), Fr::from(5));
         assert_eq!(geometric(Fr::from(3), 4), Fr::from(40));
         assert_eq!(geometric(Fr::from(3), 0), Fr::zero());
+        for count in 0..70 {
+            let ratio = -Fr::from(17);
+            let powers = core::iter::successors(Some(Fr::one()), |power| Some(*power * ratio));
+            assert_eq!(geometric(ratio, count), powers.take(count as usize).sum());
+        }
     }
 
     #[test]

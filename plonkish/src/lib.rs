@@ -13,6 +13,7 @@ pub mod circuit;
 pub mod claim;
 pub mod codec;
 pub mod cost;
+pub mod evaluator;
 pub mod expression;
 pub mod field;
 pub mod lookup;

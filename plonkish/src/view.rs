@@ -146,7 +146,7 @@ impl Assignment {
 }
 
 /// A run along an axis: for `i < count`, the cell `start + i * step` with the factor `scale * ratio^i`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Segment {
     /// First cell, from the view's offset.
     pub start: u32,
@@ -162,7 +162,7 @@ pub struct Segment {
 codec_struct!(Segment { start, count, step, ratio, scale });
 
 /// An axis of a view: segments side by side. A dense axis has one, a padded convolution axis one for each kernel offset.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Axis {
     /// The segments.
     pub segments: Vec<Segment>,

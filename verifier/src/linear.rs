@@ -3,6 +3,7 @@
 use ark_bn254::Fr;
 use ark_ff::{Field, One, Zero};
 use zkloom_plonkish::claim::PositionAxis;
+use zkloom_plonkish::evaluator::ViewEvaluator;
 use zkloom_plonkish::field::{from_integer, geometric};
 use zkloom_plonkish::view::UnknownVariable;
 use zkloom_plonkish::{
@@ -184,8 +185,9 @@ impl LinearForm {
     /// `E_j(point)` for each column j.
     pub fn at(&self, point: Fr) -> Result<Vec<Fr>, UnknownVariable> {
         let mut values = vec![Fr::zero(); self.columns];
+        let mut evaluator = ViewEvaluator::new(&self.assignment, point);
         for term in &self.terms {
-            let value = term.scalar * term.view.at(point, &self.assignment)?;
+            let value = term.scalar * evaluator.view(&term.view)?;
             if let Some(slot) = values.get_mut(term.column) {
                 *slot += value;
             }
