@@ -6,11 +6,12 @@ use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
 use ark_ff::Zero;
 use zkloom_backends::{Backend, Direction};
-use zkloom_plonkish::{Circuit, TableIndex};
+use zkloom_plonkish::Circuit;
 use zkloom_verifier::polynomial::{Opened, PolynomialId};
 
 use crate::error::ProveError;
 use crate::key::{KeyError, ProvingKey};
+use crate::lookup::Tables;
 use crate::srs::Srs;
 
 /// A key made resident on a device; it makes any number of proofs.
@@ -28,7 +29,7 @@ pub struct Prover<'a, B: Backend> {
     /// Lagrange polynomials that the identities use, in coefficients.
     pub(crate) row_polynomials: HashMap<Opened, B::Scalars>,
     pub(crate) matrices: Vec<B::Integers>,
-    pub(crate) tables: TableIndex,
+    pub(crate) tables: Tables,
 }
 
 impl<B: Backend> core::fmt::Debug for Prover<'_, B> {
@@ -87,7 +88,7 @@ impl<'a, B: Backend> Prover<'a, B> {
                 .iter()
                 .map(|matrix| backend.upload_integers(&matrix.entries))
                 .collect::<Result<_, _>>()?,
-            tables: TableIndex::new(&circuit.table_sets, key.fixed()),
+            tables: Tables::new(&circuit.table_sets, key.fixed()),
             backend,
             key,
             srs,

@@ -138,9 +138,7 @@ impl<B: Backend> Prover<'_, B> {
         let mut draft = draft(circuit, witness, random)?;
         conduct.trace(&mut draft);
         if !circuit.lookups.is_empty() {
-            let cell =
-                |column: usize, row: usize| draft.advice.get(column).map_or(Fr::from(0), |c| c.get(row));
-            let counts = multiplicities(circuit, self.key.fixed(), &self.tables, &cell);
+            let counts = multiplicities(circuit, self.key.fixed(), &self.tables, &draft.advice);
             for count in conduct.counts(counts)? {
                 let mut column = DraftColumn::new(&count, circuit.rows());
                 column.blind(circuit.usable()..circuit.rows(), random);

@@ -200,8 +200,7 @@ impl Gadget {
     pub(crate) fn counts(&self, outputs: &[(i64, i64, i64)]) -> Option<Vec<Vec<i64>>> {
         let cells: BTreeMap<(usize, usize), i64> = self.cells(outputs);
         let cell = |column: usize, row: usize| Fr::from(cells.get(&(column, row)).copied().unwrap_or(0));
-        let index = TableIndex::new(&self.circuit.table_sets, &self.fixed);
-        crate::lookup::multiplicities(&self.circuit, &self.fixed, &index, &cell).ok()
+        crate::lookup::multiplicities_of(&self.circuit, &self.fixed, &cell).ok()
     }
 
     fn cells(&self, outputs: &[(i64, i64, i64)]) -> BTreeMap<(usize, usize), i64> {

@@ -44,9 +44,8 @@ fn change_cells(
 ) {
     let checker = MockChecker { circuit, fixed, weights };
     let honest = setting.honest();
-    let index = zkloom_plonkish::TableIndex::new(&circuit.table_sets, fixed);
     let cell = |column: usize, row: usize| Fr::from(honest.witness.get(column as u32, row));
-    let honest_counts = crate::lookup::multiplicities(circuit, fixed, &index, &cell).unwrap();
+    let honest_counts = crate::lookup::multiplicities_of(circuit, fixed, &cell).unwrap();
     let mut changed = 0;
     for (column, row) in cells {
         let mut witness = honest.witness.clone();

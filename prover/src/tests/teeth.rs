@@ -87,9 +87,8 @@ pub(crate) fn contraction(scene: &Stage<'_, '_>, count: usize) -> Vec<Fr> {
 /// How often each table row is used by an honest trace of these inputs.
 pub(crate) fn counts(sample: &Sample, inputs: &Inputs) -> Vec<Vec<i64>> {
     let witness = sample.input(inputs).witness;
-    let index = TableIndex::new(&sample.circuit.table_sets, &sample.fixed);
     let cell = |column: usize, row: usize| from_integer(witness.get(column as u32, row));
-    crate::lookup::multiplicities(&sample.circuit, &sample.fixed, &index, &cell).unwrap()
+    crate::lookup::multiplicities_of(&sample.circuit, &sample.fixed, &cell).unwrap()
 }
 
 /// Row of a value in the only table set.
