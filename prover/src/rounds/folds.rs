@@ -138,7 +138,7 @@ impl<B: Backend> Prover<'_, B> {
             _ => Default::default(),
         };
         for (index, fractions) in helper_parts(self.circuit(), challenges.lookup).iter().enumerate() {
-            let mut helper = self.sum_fractions(fractions, trace)?;
+            let mut helper = self.sum_fractions(fractions, (trace, polynomials))?;
             conduct.helper(&Scene { prover: self, polynomials }, index, &mut helper);
             let (blind, hiding) = (random.scalar(), random.scalar());
             let [point] = self.commit_rows(&[(&helper, hiding)])?[..] else { continue };
@@ -162,7 +162,7 @@ impl<B: Backend> Prover<'_, B> {
     fn sum_fractions(
         &self,
         fractions: &[(Row, Row)],
-        trace: &Trace<B::Scalars>,
+        trace: (&Trace<B::Scalars>, &Polynomials<B::Scalars>),
     ) -> Result<B::Scalars, ProveError> {
         let denominators = || fractions.iter().map(|(_, denominator)| denominator.clone());
         let product = Expression::Product(denominators().collect());
@@ -188,7 +188,7 @@ impl<B: Backend> Prover<'_, B> {
         let Some((numerator, denominator)) = table_part(circuit, challenges.lookup) else {
             return Ok(G1Affine::default());
         };
-        let table = self.sum_fractions(&[(numerator, denominator)], trace)?;
+        let table = self.sum_fractions(&[(numerator, denominator)], (trace, polynomials))?;
         let mut terms: Vec<(Fr, &B::Scalars)> = helpers.iter().map(|helper| (Fr::one(), helper)).collect();
         terms.push((-Fr::one(), &table));
         let addends = self.backend.combine(&terms)?;
@@ -206,7 +206,7 @@ impl<B: Backend> Prover<'_, B> {
     fn run_rows(
         &self,
         expression: &Expression<RowLeaf>,
-        trace: &Trace<B::Scalars>,
+        (trace, polynomials): (&Trace<B::Scalars>, &Polynomials<B::Scalars>),
         inverse: Option<&B::Scalars>,
     ) -> Result<B::Scalars, ProveError> {
         let compiled = compile(expression, &|leaf| match leaf {
@@ -214,7 +214,7 @@ impl<B: Backend> Prover<'_, B> {
             RowLeaf::Inverse => InputRef { vector: RowVector::Inverse, rotation: 0 },
         });
         let find = |vector: &RowVector| match *vector {
-            RowVector::Advice(index) => trace.advice.get(index),
+            RowVector::Advice(index) => trace.rows(self.circuit(), polynomials, index),
             RowVector::Fixed(index) => self.fixed_values.get(index),
             RowVector::Multiplicity(set) => trace.multiplicities.get(set),
             RowVector::Inverse => inverse,

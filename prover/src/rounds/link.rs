@@ -77,7 +77,7 @@ impl<B: Backend> Prover<'_, B> {
         let beta = challenges.beta;
         let value =
             self.backend.evaluate(&[&combined.coefficients], beta)?.first().copied().unwrap_or_default();
-        let columns = circuit.tensor_columns().filter_map(|index| trace.advice.get(index));
+        let columns = circuit.tensor_columns().filter_map(|index| trace.rows(circuit, polynomials, index));
         let addends = self.backend.combine(&weights.into_iter().zip(columns).collect::<Vec<_>>())?;
         let degenerate =
             || ProveError::Degenerate(VerifyError::Degenerate { what: "beta is zero or a root of unity" });

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
+use rayon::prelude::*;
 use zkloom_backends::{Backend, BackendError};
 use zkloom_plonkish::field::from_integer;
 use zkloom_plonkish::{Circuit, Witness};
@@ -32,10 +33,26 @@ pub(crate) struct Draft {
 
 /// What later rounds need of the trace, besides the polynomials.
 pub(crate) struct Trace<S> {
-    /// Row values of the advice columns.
-    pub(crate) advice: Vec<S>,
+    /// Row values of the advice columns; nothing for a tensor column, whose coefficient form is the same vector.
+    pub(crate) advice: Vec<Option<S>>,
     /// Row values of the multiplicities.
     pub(crate) multiplicities: Vec<S>,
+}
+
+impl<S> Trace<S> {
+    /// Row values of advice column `index`.
+    pub(crate) fn rows<'t>(
+        &'t self,
+        circuit: &Circuit,
+        polynomials: &'t Polynomials<S>,
+        index: usize,
+    ) -> Option<&'t S> {
+        if let Some(values) = self.advice.get(index)? {
+            return Some(values);
+        }
+        let position = circuit.tensor_columns().position(|column| column == index)?;
+        polynomials.get(&PolynomialId::Coefficients(position)).map(|column| &column.coefficients)
+    }
 }
 
 impl DraftColumn {
@@ -174,7 +191,7 @@ impl<B: Backend> Prover<'_, B> {
             match index.checked_sub(draft.advice.len()) {
                 None => {
                     polynomials.insert(PolynomialId::Advice(index), committed);
-                    trace.advice.push(values);
+                    trace.advice.push(Some(values));
                 }
                 Some(set) => {
                     polynomials.insert(PolynomialId::Multiplicity(set), committed);
@@ -182,7 +199,8 @@ impl<B: Backend> Prover<'_, B> {
                 }
             }
         }
-        let second_forms = self.coefficient_forms(draft, &references, random, polynomials, conduct)?;
+        let forms = (draft, &mut trace);
+        let second_forms = self.coefficient_forms(forms, &references, random, polynomials, conduct)?;
         let (advice_rows, multiplicities) = rows.split_at(draft.advice.len());
         let mut second_forms = second_forms.into_iter();
         let advice = self.circuit().advice.iter().zip(advice_rows).map(|(column, row)| AdviceCommitment {
@@ -192,21 +210,28 @@ impl<B: Backend> Prover<'_, B> {
         Ok((TraceMessage { advice: advice.collect(), multiplicities: multiplicities.to_vec() }, trace))
     }
 
-    /// Commits to the tensor columns in coefficient form: the same numbers over powers of tau.
+    /// Commits to the tensor columns in coefficient form: the same numbers over powers of tau. The vector that the trace
+    /// holds moves there, unless a deviating prover commits to another one.
     fn coefficient_forms(
         &self,
-        draft: &Draft,
+        (draft, trace): (&Draft, &mut Trace<B::Scalars>),
         integers: &[&B::Integers],
         random: &mut Blinding,
         polynomials: &mut Polynomials<B::Scalars>,
         conduct: &mut impl Conduct<B>,
     ) -> Result<Vec<G1Affine>, ProveError> {
-        let (mut columns, mut vectors) = (Vec::new(), Vec::new());
+        let (mut columns, mut vectors, mut forms) = (Vec::new(), Vec::new(), Vec::new());
         for (position, index) in self.circuit().tensor_columns().enumerate() {
             if let (Some(column), Some(vector)) = (draft.advice.get(index), integers.get(index)) {
-                let mut column = column.clone();
-                conduct.coefficient_form(position, &mut column.scalars);
-                columns.push(column);
+                let mut changed = column.clone();
+                conduct.coefficient_form(position, &mut changed.scalars);
+                let same = changed.scalars == column.scalars;
+                let shared = trace.advice.get_mut(index).filter(|_| same).and_then(Option::take);
+                forms.push(match shared {
+                    Some(values) => values,
+                    None => changed.widen(self.backend, vector)?,
+                });
+                columns.push(changed);
                 vectors.push(*vector);
             }
         }
@@ -214,8 +239,7 @@ impl<B: Backend> Prover<'_, B> {
         let references: Vec<&DraftColumn> = columns.iter().collect();
         let points =
             self.commit_columns((&self.powers, self.srs.powers()), &vectors, &references, &hiding)?;
-        for (position, ((column, vector), hiding)) in columns.iter().zip(vectors).zip(hiding).enumerate() {
-            let coefficients = column.widen(self.backend, vector)?;
+        for (position, (coefficients, hiding)) in forms.into_iter().zip(hiding).enumerate() {
             polynomials.insert(PolynomialId::Coefficients(position), Committed { coefficients, hiding });
         }
         Ok(points)
@@ -234,7 +258,7 @@ impl<B: Backend> Prover<'_, B> {
             column.scalars.iter().filter_map(|(row, value)| Some(*points.get(*row)? * value)).sum()
         };
         let hidden: Vec<G1Projective> = sums
-            .into_iter()
+            .into_par_iter()
             .zip(columns)
             .zip(hiding)
             .map(|((sum, column), hiding)| sum + full(column) + self.hide(*hiding))
