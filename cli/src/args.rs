@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{audit, compile, demo, inspect, plan, prove, setup, srs, verify};
+use crate::commands::{audit, compile, demo, inspect, plan, prove, run, setup, srs, verify};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -50,6 +50,8 @@ pub struct Global {
 pub enum Command {
     /// Turn an ONNX network into a circuit
     Compile(compile::Arguments),
+    /// Run a network in integers on one input, without a proof
+    Run(run::Arguments),
     /// Import, make, describe or trust a structured reference string
     #[command(subcommand)]
     Srs(srs::Command),

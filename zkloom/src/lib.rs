@@ -37,6 +37,7 @@ pub mod inspect;
 pub mod openings;
 pub mod plan;
 pub mod proof_file;
+pub mod resident;
 pub mod session;
 pub mod srs;
 pub mod store;
@@ -48,7 +49,8 @@ pub use error::{Error, Result};
 pub use openings::Openings;
 pub use plan::Estimate;
 pub use proof_file::ProofFile;
-pub use session::{Compiled, Imported, Keyed, ProveOptions, Proved, Quantised, SetupOptions};
+pub use resident::{ProveOptions, Proved, Resident};
+pub use session::{Compiled, Imported, Inference, Keyed, Quantised, SetupOptions};
 pub use srs::Srs;
 pub use verifier::{BoundTensor, Verifier};
 

@@ -1,10 +1,9 @@
 //! The stages, each a type: imported, quantised, compiled, keyed, proved.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-use zkloom_backends::{Backend, with_backend};
+use serde::Serialize;
+use zkloom_backends::with_backend;
 use zkloom_circuits::compile::{INPUT_IDENTIFIER, OUTPUT_IDENTIFIER};
 use zkloom_circuits::{CompileOptions, CompileReport};
 use zkloom_model::data::Dataset;
@@ -12,25 +11,18 @@ use zkloom_model::float_graph::FloatGraph;
 use zkloom_model::integer_graph::{IntegerGraph, IntegerTensor};
 use zkloom_model::quantise::{QuantisationOptions, QuantiseError, quantise};
 use zkloom_model::report::{Accuracy, QuantisationReport, largest};
-use zkloom_plonkish::circuit::{Circuit, ExternalVector};
-use zkloom_plonkish::mock::MockChecker;
-use zkloom_plonkish::{Decode, DecodeError, Encode, Fr, Reader, Writer};
-use zkloom_prover::prove::fresh_hiding;
-use zkloom_prover::{ProveError, Prover, ProverInput, ProvingKey, Stage, Timing};
-use zkloom_verifier::group::compressed;
-use zkloom_verifier::{G1Affine, HashKind, SrsKind};
+use zkloom_plonkish::circuit::Circuit;
+use zkloom_plonkish::{Decode, DecodeError, Encode, Reader, Writer};
+use zkloom_prover::{ProvingKey, Stage};
+use zkloom_verifier::{HashKind, SrsKind};
 
 use crate::artifact::{Artifact, Kind};
 use crate::audit::Description;
 use crate::devices;
 use crate::error::{Error, Result};
-use crate::openings::{Opening, Openings};
-use crate::proof_file::ProofFile;
+use crate::resident::{ProveOptions, Proved};
 use crate::srs::Srs;
 use crate::verifier::{TensorLabel, Verifier, context};
-
-/// Failures that a diagnosis lists.
-const LISTED_FAILURES: usize = 4;
 
 /// A network read from ONNX, in floats.
 #[derive(Clone, Debug)]
@@ -59,6 +51,12 @@ impl Imported {
         &self.graph
     }
 
+    /// What the float network gives for one input (row-major, without batch).
+    pub fn infer(&self, input: &[f32]) -> Result<Vec<f32>> {
+        let values = self.graph.run(input).map_err(QuantiseError::from)?;
+        Ok(values.into_iter().nth(self.graph.output.0).unwrap_or_default())
+    }
+
     /// Chooses scales from calibration samples and turns the network into integers.
     pub fn quantise(&self, calibration: &Dataset, options: &QuantisationOptions) -> Result<Quantised> {
         let quantised = quantise(&self.graph, calibration, options)?;
@@ -84,6 +82,15 @@ impl Quantised {
         &self.graph
     }
 
+    /// What the integer network gives for one input (reals, row-major, without batch), without a proof.
+    pub fn infer(&self, input: &[f32]) -> Result<Inference> {
+        let values = self.graph.run(&self.graph.quantise_input(input)?)?;
+        let output = self.graph.tensor(self.graph.output);
+        let integers = values.into_iter().nth(self.graph.output.0).unwrap_or_default();
+        let reals = self.graph.dequantise_output(&integers);
+        Ok(Inference { shape: output.shape.clone(), integers, reals, scale: output.scale })
+    }
+
     /// Accuracy of the float network and of the integer one over labelled samples, by the largest output.
     pub fn accuracy(&self, float: &Imported, data: &Dataset) -> Result<Accuracy> {
         let samples = data.samples(&self.graph.tensor(self.graph.input).shape)?;
@@ -106,6 +113,19 @@ impl Quantised {
         let report = serde_json::to_string(&self.report).map_err(|error| Error::Option(error.to_string()))?;
         Ok(Compiled { graph: self.graph.clone(), circuit, quantisation: report })
     }
+}
+
+/// The output of an integer network.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inference {
+    /// Shape without batch.
+    pub shape: Vec<usize>,
+    /// The integers, row-major: what a proof speaks of.
+    pub integers: Vec<i64>,
+    /// The reals that they stand for.
+    pub reals: Vec<f32>,
+    /// Real value of one.
+    pub scale: f64,
 }
 
 /// A compiled network. It holds the weights, so the file is secret where they are.
@@ -243,11 +263,11 @@ impl Compiled {
 /// Keys: everything that proving needs, and the verification key in it.
 #[derive(Clone)]
 pub struct Keyed {
-    key: ProvingKey,
+    pub(crate) key: ProvingKey,
     layout: zkloom_circuits::Layout,
-    graph: IntegerGraph,
-    srs: zkloom_prover::Srs,
-    place: String,
+    pub(crate) graph: IntegerGraph,
+    pub(crate) srs: zkloom_prover::Srs,
+    pub(crate) place: String,
 }
 
 impl core::fmt::Debug for Keyed {
@@ -283,17 +303,6 @@ impl Decode for Keyed {
         }
         Ok(keyed)
     }
-}
-
-/// How to prove.
-#[derive(Clone, Debug, Default)]
-pub struct ProveOptions {
-    /// Device, as in `--backend`; `auto` if empty.
-    pub backend: String,
-    /// Processor threads; all by default.
-    pub threads: Option<usize>,
-    /// Openings of tensors that were committed before; fresh ones are drawn for the others.
-    pub openings: Openings,
 }
 
 fn label(identifier: u32, tensor: &IntegerTensor) -> TensorLabel {
@@ -343,11 +352,18 @@ impl Keyed {
         self.srs.pin().kind
     }
 
+    /// The circuit with its fixed values and layout.
+    pub(crate) fn circuit(&self) -> zkloom_circuits::Compiled {
+        zkloom_circuits::Compiled {
+            circuit: self.key.verifying().circuit().clone(),
+            fixed: self.key.fixed().clone(),
+            layout: self.layout.clone(),
+        }
+    }
+
     /// What everyone may know of the circuit, for audits of the verification key.
     pub fn description(&self) -> Description {
-        let circuit = self.key.verifying().circuit().clone();
-        let (fixed, layout) = (self.key.fixed().clone(), self.layout.clone());
-        Description::new(zkloom_circuits::Compiled { circuit, fixed, layout })
+        Description::new(self.circuit())
     }
 
     /// The verifier's part of its SRS.
@@ -381,164 +397,14 @@ impl Keyed {
         self.prove_integers(&integers, options, observer)
     }
 
-    /// Proves one inference on an input that is quantised already.
+    /// Proves one inference on an input that is quantised already. The key is made resident on the device for this proof
+    /// alone; [`Keyed::resident`] keeps it there for many.
     pub fn prove_integers(
         &self,
         input: &[i64],
         options: &ProveOptions,
         observer: &mut dyn FnMut(Stage),
     ) -> Result<Proved> {
-        let name = if options.backend.is_empty() { "auto" } else { &options.backend };
-        let backend = devices::open(name, options.threads)?;
-        let circuit = self.circuit();
-        let start = Instant::now();
-        let witness = circuit.witness(&self.graph, input)?;
-        let witness_time = start.elapsed();
-        let external_hiding = self.hiding(&options.openings, &witness.externals)?;
-        let input = ProverInput { witness, external_hiding };
-        let (proved, upload_time, transfers) = with_backend!(&backend, backend => {
-            let start = Instant::now();
-            let prover = Prover::new(backend, &self.srs, &self.key)?;
-            let upload_time = start.elapsed();
-            let proved = prover.prove(&input, observer).map_err(|error| self.diagnose(error, &circuit, &input))?;
-            Ok::<_, Error>((proved, upload_time, Transfers::of(backend.meter())))
-        })?;
-        let openings = self.opened(&input.external_hiding, &proved.statement.externals, &options.openings)?;
-        let file = ProofFile {
-            key: self.key.verifying().digest(),
-            srs_kind: self.srs_kind(),
-            statement: proved.statement,
-            bytes: proved.proof.to_bytes(),
-            place: "the proof".to_owned(),
-        };
-        let timings = proved.timings;
-        let device = backend.capabilities().name;
-        Ok(Proved { file, witness_time, upload_time, timings, openings, transfers, device })
-    }
-
-    fn circuit(&self) -> zkloom_circuits::Compiled {
-        zkloom_circuits::Compiled {
-            circuit: self.key.verifying().circuit().clone(),
-            fixed: self.key.fixed().clone(),
-            layout: self.layout.clone(),
-        }
-    }
-
-    /// Hiding scalars in key order: given ones first, fresh ones for the rest.
-    fn hiding(&self, given: &Openings, vectors: &[Vec<Fr>]) -> Result<Vec<Fr>> {
-        let externals = self.key.verifying().circuit().externals.iter();
-        let scalar = |(external, vector): (&ExternalVector, &Vec<Fr>)| match given.of(external.identifier) {
-            Some(opening) => Ok(opening.hiding),
-            None => Ok(fresh_hiding(vector)?),
-        };
-        externals.zip(vectors).map(scalar).collect()
-    }
-
-    /// The openings of a proof's commitments. A given scalar must have opened the same commitment before: under one scalar
-    /// the difference of two commitments is a commitment to the values' difference without hiding.
-    fn opened(&self, hiding: &[Fr], points: &[G1Affine], given: &Openings) -> Result<Openings> {
-        let externals = &self.key.verifying().circuit().externals;
-        let mut openings = Openings::default();
-        for ((external, hiding), point) in externals.iter().zip(hiding).zip(points) {
-            let (identifier, commitment) = (external.identifier, compressed(point).to_vec());
-            if given.of(identifier).is_some_and(|known| known.commitment != commitment) {
-                return Err(Error::OtherValues { tensor: external.name.clone() });
-            }
-            openings.entries.push(Opening { identifier, hiding: *hiding, commitment });
-        }
-        Ok(openings)
-    }
-
-    /// A proof that fails its own check has a cause in the witness or in the device: the mock checker tells which.
-    fn diagnose(&self, error: ProveError, circuit: &zkloom_circuits::Compiled, input: &ProverInput) -> Error {
-        if !matches!(error, ProveError::SelfCheck(_)) {
-            return Error::Prove(error);
-        }
-        let checker =
-            MockChecker { circuit: &circuit.circuit, fixed: &circuit.fixed, weights: self.key.weights() };
-        let failures = checker.check(&input.witness, LISTED_FAILURES);
-        if failures.is_empty() {
-            return Error::Prove(error);
-        }
-        let list: Vec<String> = failures.iter().map(ToString::to_string).collect();
-        let reason = format!("its values violate the circuit: {}", list.join("; "));
-        Error::Damaged { place: self.place.clone(), reason }
-    }
-}
-
-/// What crossed the border to the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transfers {
-    /// Bytes sent to the device.
-    pub uploaded: u64,
-    /// Bytes fetched from it.
-    pub downloaded: u64,
-    /// Operations started.
-    pub launches: u64,
-}
-
-impl Transfers {
-    fn of(meter: &zkloom_backends::Meter) -> Self {
-        Self {
-            uploaded: meter.uploaded_bytes(),
-            downloaded: meter.downloaded_bytes(),
-            launches: meter.launches(),
-        }
-    }
-}
-
-/// A proof, verified by its prover, and what it cost.
-#[derive(Clone, Debug)]
-pub struct Proved {
-    file: ProofFile,
-    witness_time: Duration,
-    upload_time: Duration,
-    timings: Vec<Timing>,
-    openings: Openings,
-    transfers: Transfers,
-    device: String,
-}
-
-impl Proved {
-    /// The proof with its statement.
-    pub fn file(&self) -> &ProofFile {
-        &self.file
-    }
-
-    /// Wall time of running the network and filling the trace.
-    pub fn witness_time(&self) -> Duration {
-        self.witness_time
-    }
-
-    /// Wall time of making the key resident on the device.
-    pub fn upload_time(&self) -> Duration {
-        self.upload_time
-    }
-
-    /// Wall time of all of it: witness, upload, every stage.
-    pub fn total_time(&self) -> Duration {
-        self.witness_time
-            + self.upload_time
-            + self.timings.iter().map(|timing| timing.duration).sum::<Duration>()
-    }
-
-    /// Wall time by stage.
-    pub fn timings(&self) -> &[Timing] {
-        &self.timings
-    }
-
-    /// Openings of committed tensors: secret.
-    pub fn openings(&self) -> &Openings {
-        &self.openings
-    }
-
-    /// Bytes and operations that the device saw.
-    pub fn transfers(&self) -> Transfers {
-        self.transfers
-    }
-
-    /// Name of the device that made it.
-    pub fn device(&self) -> &str {
-        &self.device
+        self.resident(options, |key| key.prove_integers(input, &options.openings, observer))
     }
 }

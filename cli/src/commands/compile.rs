@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use zkloom::artifact::hex;
 use zkloom::{
-    CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Visibility, WeightVisibility,
+    CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Quantised, Visibility,
+    WeightVisibility,
 };
 
 use super::{check_output, file_bytes};
@@ -20,12 +21,9 @@ use crate::text::{bytes, table};
     after_help = "Example:\n  zkloom compile fixtures/digits-mlp.onnx --calibration fixtures/digits-calibration.npz -o digits.circuit"
 )]
 pub struct Arguments {
-    /// Trained network, an ONNX file
-    #[arg(value_name = "MODEL.onnx")]
-    model: PathBuf,
-    /// Typical inputs that the scales are chosen from (npz, npy or json; with labels the report tells accuracy)
-    #[arg(long, value_name = "DATA")]
-    calibration: PathBuf,
+    /// Network and quantisation.
+    #[command(flatten)]
+    network: Network,
     /// Who sees the input
     #[arg(long, value_enum, default_value = "private")]
     inputs: TensorVisibility,
@@ -35,12 +33,6 @@ pub struct Arguments {
     /// Who can recompute the key from the weights
     #[arg(long, value_enum, default_value = "private")]
     weights: ModelVisibility,
-    /// Bits of an activation, 4 to 12
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    bits: u32,
-    /// Requantisation divides by 2^N; chosen by the noise of rounding if absent
-    #[arg(long, value_name = "N")]
-    shift: Option<u32>,
     /// Lanes that the rows are spread over; chosen by cost if absent
     #[arg(long, value_name = "N")]
     lanes: Option<u32>,
@@ -50,6 +42,36 @@ pub struct Arguments {
     /// File to write; it holds the weights
     #[arg(short, long, value_name = "CIRCUIT")]
     output: PathBuf,
+}
+
+/// A network and how it becomes integers: options that several commands share.
+#[derive(Debug, Args)]
+pub struct Network {
+    /// Trained network, an ONNX file
+    #[arg(value_name = "MODEL.onnx")]
+    model: PathBuf,
+    /// Typical inputs that the scales are chosen from (npz, npy or json; with labels the report tells accuracy)
+    #[arg(long, value_name = "DATA")]
+    calibration: PathBuf,
+    /// Bits of an activation, 4 to 12
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    bits: u32,
+    /// Requantisation divides by 2^N; chosen by the noise of rounding if absent
+    #[arg(long, value_name = "N")]
+    shift: Option<u32>,
+}
+
+impl Network {
+    /// Reads the network and turns it into integers.
+    pub fn quantise(&self, console: &Console) -> anyhow::Result<(Imported, Quantised)> {
+        let model = &self.model;
+        let imported = Imported::from_file(model).with_context(|| format!("model {}", model.display()))?;
+        let calibration = Dataset::load(&self.calibration).map_err(zkloom::Error::from)?;
+        console.note("quantising");
+        let options = QuantisationOptions { bits: self.bits, shift: self.shift, ..Default::default() };
+        let quantised = imported.quantise(&calibration, &options)?;
+        Ok((imported, quantised))
+    }
 }
 
 /// Who sees an input or output.
@@ -94,12 +116,7 @@ impl From<ModelVisibility> for WeightVisibility {
 /// Compiles, writes the circuit and reports.
 pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> {
     check_output(&arguments.output)?;
-    let model = &arguments.model;
-    let imported = Imported::from_file(model).with_context(|| format!("model {}", model.display()))?;
-    let calibration = Dataset::load(&arguments.calibration).map_err(zkloom::Error::from)?;
-    console.note("quantising");
-    let options = QuantisationOptions { bits: arguments.bits, shift: arguments.shift, ..Default::default() };
-    let quantised = imported.quantise(&calibration, &options)?;
+    let (_, quantised) = arguments.network.quantise(console)?;
     console.note("laying out the circuit");
     let compiled = quantised.compile(&CompileOptions {
         inputs: arguments.inputs.into(),

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod inspect;
 pub mod plan;
 pub mod prove;
+pub mod run;
 pub mod setup;
 pub mod srs;
 pub mod verify;
@@ -38,6 +39,7 @@ pub fn run(command: &Command, console: &Console) -> anyhow::Result<Outcome> {
         Command::Prove(arguments) => prove::run(arguments, console),
         Command::Verify(arguments) => verify::run(arguments, console),
         Command::Audit(arguments) => audit::run(arguments, console),
+        Command::Run(arguments) => run::run(arguments, console),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Plan(arguments) => plan::run(arguments, console),
         Command::Doctor => doctor::run(),

@@ -44,7 +44,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> {
     check_output(&arguments.output)?;
     let keyed = Keyed::load(&arguments.key)?;
-    let input = read_input(&keyed, &arguments.input, arguments.index)?;
+    let input = read_input(&keyed.input_shape(), &arguments.input, arguments.index)?;
     let openings = read_openings(arguments.openings.as_deref())?;
     let options = ProveOptions {
         backend: arguments.device.backend.clone(),
@@ -64,11 +64,11 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
     report(&keyed, &proved, total, arguments, console)
 }
 
-/// One sample of the network's shape.
-fn read_input(keyed: &Keyed, path: &Path, index: Option<usize>) -> anyhow::Result<Vec<f32>> {
+/// One sample of a network's input shape.
+pub fn read_input(shape: &[usize], path: &Path, index: Option<usize>) -> anyhow::Result<Vec<f32>> {
     let place = || format!("input {}", path.display());
     let data = Dataset::load(path).map_err(zkloom::Error::from)?;
-    let samples = data.samples(&keyed.input_shape()).map_err(zkloom::Error::from).with_context(place)?;
+    let samples = data.samples(shape).map_err(zkloom::Error::from).with_context(place)?;
     let count = samples.count();
     let index = match index {
         None if count > 1 => {

@@ -169,6 +169,12 @@ impl<'a> Samples<'a> {
 }
 
 impl Dataset {
+    /// The array as a `.npy` file of 32-bit floats, without labels.
+    #[must_use]
+    pub fn to_npy(&self) -> Vec<u8> {
+        numpy::to_bytes(&self.shape, &self.values)
+    }
+
     /// An array in memory, `values` row-major under `shape`.
     ///
     /// # Errors
