@@ -252,19 +252,14 @@ mod tests {
     /// input [2, 2] -> linear [2, 3] -> relu -> view [6] -> sum with itself.
     fn graph() -> IntegerGraph {
         let weights = WeightMatrix { rows: 3, columns: 2, values: vec![1, 2, -1, 0, 3, 3] };
-        let linear = IntegerOp::Linear {
-            input: TensorId(0),
-            weights,
-            multipliers: vec![10, 20, 1],
-            bias: vec![1, 2, 3],
-        };
+        let linear = IntegerOp::dense(TensorId(0), weights, vec![10, 20, 1], vec![1, 2, 3]);
         let relu = IntegerOp::Activate {
             input: TensorId(1),
             shift: 2,
             function: Activation::Clamp { min: 0, max: 20 },
+            domain: Interval { min: -50, max: 50 },
         };
-        let sum =
-            IntegerOp::Sum { terms: vec![(TensorId(3), 5), (TensorId(3), -2)], bias: vec![0, 0, 0, 0, 0, 7] };
+        let sum = IntegerOp::sum(6, vec![(TensorId(3), 5), (TensorId(3), -2)], vec![0, 0, 0, 0, 0, 7]);
         let node = |name: &str, op, output| IntegerNode { name: name.into(), op, output: TensorId(output) };
         IntegerGraph {
             name: "graph".into(),
@@ -300,9 +295,12 @@ mod tests {
     #[test]
     fn one_column_and_several_positions() {
         let weights = WeightMatrix { rows: 2, columns: 1, values: vec![3, -1] };
-        assert_eq!(linear(&[1, 2, 5], &weights, &[10, 1], &[0, 4]), [30, 3, 60, 2, 150, -1]);
+        let mut accumulators = [0, 4, 0, 4, 0, 4];
+        linear(&[1, 2, 5], &weights, &[10, 1], &mut accumulators);
+        assert_eq!(accumulators, [30, 3, 60, 2, 150, -1]);
         let none = WeightMatrix { rows: 2, columns: 0, values: vec![] };
-        assert_eq!(linear(&[], &none, &[1, 1], &[0, 0]), [0i128; 0]);
+        linear(&[], &none, &[1, 1], &mut accumulators);
+        assert_eq!(accumulators, [30, 3, 60, 2, 150, -1]);
     }
 
     #[test]
@@ -343,7 +341,7 @@ mod tests {
     #[test]
     fn damaged_graphs_are_refused_before_anything_is_computed() {
         type Damage = fn(&mut IntegerGraph);
-        let cases: [(Damage, &str); 12] = [
+        let cases: [(Damage, &str); 13] = [
             (|graph| graph.input = TensorId(9), "the graph's input refers to tensor 9"),
             (|graph| graph.output = TensorId(9), "the graph's output refers to tensor 9"),
             (|graph| graph.nodes.swap(0, 1), "before it is defined"),
@@ -354,7 +352,7 @@ mod tests {
             (|graph| graph.tensors[2].shape = vec![5], "the input has 6 elements, 5 are needed"),
             (
                 |graph| graph.tensors[0].shape = vec![4, 1],
-                "the input's last axis has 1 elements, 2 are needed",
+                "a row of weights has 2 elements, 1 are needed",
             ),
             (|graph| graph.nodes[0].output = TensorId(77), "refers to tensor 77"),
             (
@@ -368,10 +366,18 @@ mod tests {
             (
                 |graph| {
                     if let IntegerOp::Sum { terms, .. } = &mut graph.nodes[3].op {
-                        terms.clear();
+                        terms[1].access.input_start = 1;
                     }
                 },
-                "the list of terms has 0 elements",
+                "beyond the end of a tensor in its term `view`",
+            ),
+            (
+                |graph| {
+                    if let IntegerOp::Linear { products, .. } = &mut graph.nodes[0].op {
+                        products.clear();
+                    }
+                },
+                "the list of products has 0 elements",
             ),
         ];
         for (damage, part) in cases {

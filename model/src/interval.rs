@@ -41,10 +41,10 @@ pub enum IntervalError {
     Structure(#[from] GraphError),
 }
 
-/// Worst-case intervals of a node's output: for a Linear one for each output channel; for a Sum with a bias
-/// one for each element; otherwise a single one for all elements. The tensor's interval is their [`hull`].
+/// Worst-case intervals of a node's output: for a Linear one for each output channel; for a Sum one for each element;
+/// otherwise a single one for all elements. The tensor's interval is their [`hull`].
 ///
-/// `tensors` are the graph's; the intervals of the node's inputs are taken from there.
+/// `tensors` are the graph's; the intervals of the node's inputs and the shape of its output are taken from there.
 ///
 /// # Errors
 /// [`IntervalError::Overflow`] names the layer and channel; [`IntervalError::Structure`] for an input index
@@ -70,8 +70,10 @@ pub fn channel_intervals(
             let channel_interval = |(channel, &bias): (usize, &i64)| {
                 let of_product = |(product, &interval): (&Product, &Interval)| {
                     let multiplier = i128::from(product.multipliers.get(channel).copied().unwrap_or(0));
-                    let row = product.weights.row(channel).to_vec();
-                    row.into_iter().map(move |weight| (i128::from(weight) * multiplier, interval))
+                    let row = product.weights.row(channel);
+                    let sum = |part: fn(i64) -> i64| row.iter().map(|&weight| part(i64::from(weight))).sum();
+                    let (positive, negative): (i64, i64) = (sum(|w| w.max(0)), sum(|w| w.min(0)));
+                    [positive, negative].map(|weights| (i128::from(weights) * multiplier, interval))
                 };
                 combine(products.iter().zip(&inputs).flat_map(of_product), bias)
                     .ok_or_else(|| IntervalError::Overflow { layer: node.name.clone(), channel })
@@ -181,7 +183,7 @@ mod tests {
     fn linear(values: Vec<i8>, multipliers: Vec<i64>, bias: Vec<i64>) -> IntegerNode {
         let rows = bias.len();
         let weights = WeightMatrix { rows, columns: values.len() / rows, values };
-        let op = IntegerOp::Linear { input: TensorId(0), weights, multipliers, bias };
+        let op = IntegerOp::dense(TensorId(0), weights, multipliers, bias);
         IntegerNode { name: "layer".into(), op, output: TensorId(1) }
     }
 
@@ -196,12 +198,12 @@ mod tests {
 
     #[test]
     fn a_sum_element_by_element_and_without_bias_as_one() {
-        let tensors = [tensor((0, 10), 2), tensor((-5, 1), 2)];
+        let tensors = [tensor((0, 10), 2), tensor((-5, 1), 2), tensor((0, 0), 2)];
         let sum = |bias: Vec<i64>| {
-            let op = IntegerOp::Sum { terms: vec![(TensorId(0), 3), (TensorId(1), -2)], bias };
+            let op = IntegerOp::sum(2, vec![(TensorId(0), 3), (TensorId(1), -2)], bias);
             channel_intervals(&IntegerNode { name: "sum".into(), op, output: TensorId(2) }, &tensors)
         };
-        assert_eq!(sum(vec![]).expect("interval"), [Interval { min: -2, max: 40 }]);
+        assert_eq!(sum(vec![]).expect("interval"), [Interval { min: -2, max: 40 }; 2]);
         let with_bias = sum(vec![0, 7]).expect("intervals");
         assert_eq!(with_bias, [Interval { min: -2, max: 40 }, Interval { min: 5, max: 47 }]);
     }
@@ -209,7 +211,8 @@ mod tests {
     #[test]
     fn activations_and_views() {
         let function = Activation::Clamp { min: 0, max: 3 };
-        let op = IntegerOp::Activate { input: TensorId(0), shift: 2, function };
+        let domain = Interval { min: -100, max: 100 };
+        let op = IntegerOp::Activate { input: TensorId(0), shift: 2, function, domain };
         let node = IntegerNode { name: "relu".into(), op, output: TensorId(1) };
         let image = |interval| channel_intervals(&node, &[tensor(interval, 1)]).expect("interval");
         assert_eq!(image((-100, 9)), [Interval { min: 0, max: 2 }]);

@@ -4,11 +4,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use zkloom_model::data::{DataError, Dataset};
 use zkloom_model::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatValue, ValueId};
+use zkloom_model::function::Function;
 use zkloom_model::input::InputError;
 use zkloom_model::interval::{IntervalError, channel_intervals, check_intervals, hull};
 use zkloom_model::quantise::weights::NOISE_LIMIT;
 use zkloom_model::quantise::{QuantisationOptions, QuantiseError, Quantised, quantise};
-use zkloom_model::{Activation, IntegerGraph, IntegerOp, Interval, TensorId};
+use zkloom_model::{Activation, IntegerGraph, IntegerOp, Interval, Product, TensorId};
 
 fn random(count: usize, range: std::ops::Range<f32>, random: &mut ChaCha8Rng) -> Vec<f32> {
     (0..count).map(|_| random.random_range(range.clone())).collect()
@@ -47,7 +48,11 @@ fn identity(input: usize, width: usize) -> FloatOp {
 }
 
 fn relu(input: usize) -> FloatOp {
-    FloatOp::Clamp { input: ValueId(input), min: Some(0.0), max: None }
+    FloatOp::relu(ValueId(input))
+}
+
+fn clip(input: usize, min: Option<f32>, max: Option<f32>) -> FloatOp {
+    FloatOp::Pointwise { input: ValueId(input), function: Function::Clamp { min, max } }
 }
 
 fn default(graph: &FloatGraph, data: &Dataset) -> Quantised {
@@ -146,9 +151,8 @@ fn every_value_stays_in_its_interval_at_the_corners_of_the_input() {
         graph.run(&corner).expect("inside every interval");
     }
     // The interval of an accumulator is attained: at the corner that the signs of its weights name.
-    let IntegerOp::Linear { weights, multipliers, bias, .. } = &graph.nodes[0].op else {
-        panic!("not a linear layer")
-    };
+    let IntegerOp::Linear { products, bias } = &graph.nodes[0].op else { panic!("not a linear layer") };
+    let Product { weights, multipliers, .. } = &products[0];
     let intervals = channel_intervals(&graph.nodes[0], &graph.tensors).expect("intervals");
     for (row, interval) in intervals.iter().enumerate() {
         let effective: Vec<i64> = weights.effective_row(row, multipliers[row]).collect();
@@ -205,12 +209,12 @@ fn two_linear_layers_have_a_requantisation_between() {
 #[test]
 fn clips_and_relus_fuse_with_the_requantisation() {
     let data = Dataset::new(vec![1, 4], vec![-3.0, -0.5, 1.0, 8.0], None).expect("data");
-    let clip = |min, max| FloatOp::Clamp { input: ValueId(1), min, max };
+    let clip = |min, max| clip(1, min, max);
     let clamp = |op: FloatOp| {
         let graph = default(&graph(4, vec![identity(0, 4), op]), &data).graph;
         assert_eq!(graph.nodes.len(), 2);
-        let IntegerOp::Activate { function, .. } = graph.nodes[1].op else { panic!("not an activation") };
-        let Activation::Clamp { min, max } = function;
+        let IntegerOp::Activate { function, .. } = &graph.nodes[1].op else { panic!("not an activation") };
+        let Activation::Clamp { min, max } = *function else { panic!("not a clamp") };
         assert_eq!(graph.tensor(graph.output).interval, Interval { min, max });
         (min, max, run(&graph, &[-3.0, -0.5, 1.0, 8.0]))
     };
@@ -247,14 +251,14 @@ fn residual_sums_scalings_and_views() {
     let operations = vec![
         dense(0, &mut generator),
         relu(1),
-        FloatOp::Sum { terms: vec![(ValueId(2), 1.0), (ValueId(0), -0.5)], bias: vec![0.25; 6] },
+        FloatOp::sum(6, vec![(ValueId(2), 1.0), (ValueId(0), -0.5)], vec![0.25; 6]),
         FloatOp::Reshape { input: ValueId(3) },
         relu(4),
         FloatOp::Reshape { input: ValueId(5) },
         dense(6, &mut generator),
         // The accumulator of 7 is read twice: through a clamp and as it is.
         relu(7),
-        FloatOp::Sum { terms: vec![(ValueId(7), 1.0), (ValueId(8), 2.0)], bias: vec![] },
+        FloatOp::sum(6, vec![(ValueId(7), 1.0), (ValueId(8), 2.0)], vec![]),
         FloatOp::Reshape { input: ValueId(9) },
     ];
     let mut source = graph(6, operations);
@@ -313,13 +317,13 @@ fn the_report_counts_saturation_and_classes() {
         "{text}"
     );
     // Three times a third, each rounded up to half by a shift of 1, overshoots the range at one element.
-    let thirds = FloatOp::Sum { terms: vec![(ValueId(0), 1.0 / 3.0); 3], bias: vec![] };
+    let thirds = FloatOp::sum(2, vec![(ValueId(0), 1.0 / 3.0); 3], vec![]);
     let data = Dataset::new(vec![2, 2], vec![0.0, 255.0, 10.0, 20.0], None).expect("data");
     let options = QuantisationOptions { shift: Some(1), ..Default::default() };
     let report = quantise(&graph(2, vec![thirds, relu(1)]), &data, &options).expect("quantise").report;
     assert_eq!((report.layers[0].saturated, report.layers[0].max_error), (1, 10.0));
     // A clip's own cut is no saturation.
-    let clip = FloatOp::Clamp { input: ValueId(1), min: Some(0.0), max: Some(0.5) };
+    let clip = clip(1, Some(0.0), Some(0.5));
     let data = Dataset::new(vec![1, 2], vec![-1.0, 1.0], None).expect("data");
     let report = default(&graph(2, vec![identity(0, 2), clip]), &data).report;
     assert_eq!(report.layers[0].saturated, 0);
@@ -369,7 +373,7 @@ fn options_data_and_networks_that_are_refused() {
     let mut malformed = good();
     malformed.output = ValueId(5);
     assert!(matches!(refused(&malformed, &data(), &default), QuantiseError::Float(_)));
-    let large = |input| FloatOp::Sum { terms: vec![(ValueId(input), f32::MAX)], bias: vec![] };
+    let large = |input| FloatOp::sum(2, vec![(ValueId(input), f32::MAX)], vec![]);
     let error = refused(&graph(2, vec![large(0), large(1)]), &data(), &default);
     assert!(matches!(&error, QuantiseError::NotFinite { layer, sample: 0, .. } if layer == "n1"), "{error}");
 }
@@ -388,7 +392,7 @@ fn constants_beyond_the_calibrated_range_are_refused() {
     assert!(matches!(&error, QuantiseError::TooLarge { what: "weight", channel: 1, .. }), "{error}");
     let error = refused(&linear(0.0, -1e30), &zeros, &default);
     assert!(matches!(&error, QuantiseError::TooLarge { what: "bias", channel: 1, .. }), "{error}");
-    let sum = FloatOp::Sum { terms: vec![(ValueId(0), 1e30)], bias: vec![] };
+    let sum = FloatOp::sum(2, vec![(ValueId(0), 1e30)], vec![]);
     let error = refused(&graph(2, vec![sum, relu(1)]), &zeros, &default);
     assert!(matches!(&error, QuantiseError::TooLarge { what: "coefficient", channel: 0, .. }), "{error}");
     // Each constant is in range; the sum over all inputs is not.

@@ -206,10 +206,11 @@ impl Emitter<'_> {
     ) -> Result<TensorId, QuantiseError> {
         let id = TensorId(self.tensors.len());
         let node_made = IntegerNode { name: node.name.clone(), op, output: id };
-        let interval = hull(&channel_intervals(&node_made, &self.tensors)?);
         let value = &self.source.values[node.output.0];
         let name = format!("{} (accumulator)", value.name);
-        self.tensors.push(IntegerTensor { name, shape: value.shape.clone(), interval, scale });
+        let unknown = Interval { min: 0, max: 0 };
+        self.tensors.push(IntegerTensor { name, shape: value.shape.clone(), interval: unknown, scale });
+        self.tensors[id.0].interval = hull(&channel_intervals(&node_made, &self.tensors)?);
         self.nodes.push(node_made);
         self.direct[node.output.0] = Some(id);
         Ok(id)
