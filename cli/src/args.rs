@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{audit, compile, demo, inspect, plan, prove, run, setup, srs, verify};
+use crate::commands::{audit, bench, compile, demo, inspect, plan, prove, run, setup, srs, verify};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -67,6 +67,8 @@ pub enum Command {
     Inspect(inspect::Arguments),
     /// Estimate rows, memory and time of a proof before any work starts
     Plan(plan::Arguments),
+    /// Measure this machine: multi-scalar multiplications, transforms, a whole proof
+    Bench(bench::Arguments),
     /// Tell what this machine offers, and test it
     #[command(after_help = "Example:\n  zkloom doctor")]
     Doctor,

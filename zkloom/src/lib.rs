@@ -30,6 +30,7 @@
 
 pub mod artifact;
 pub mod audit;
+pub mod bench;
 pub mod devices;
 pub mod error;
 pub mod files;

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use zkloom_backends::{Backend, Meter, with_backend};
+use zkloom_plonkish::Fr;
 use zkloom_plonkish::circuit::ExternalVector;
 use zkloom_plonkish::mock::MockChecker;
-use zkloom_plonkish::Fr;
 use zkloom_prover::prove::fresh_hiding;
 use zkloom_prover::{ProveError, Prover, ProverInput, Stage, Timing};
 use zkloom_verifier::G1Affine;

@@ -1,6 +1,7 @@
 //! One file for each command: its arguments and what it does.
 
 pub mod audit;
+pub mod bench;
 pub mod compile;
 pub mod demo;
 pub mod doctor;
@@ -42,6 +43,7 @@ pub fn run(command: &Command, console: &Console) -> anyhow::Result<Outcome> {
         Command::Run(arguments) => run::run(arguments, console),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Plan(arguments) => plan::run(arguments, console),
+        Command::Bench(arguments) => bench::run(arguments, console),
         Command::Doctor => doctor::run(),
         Command::Demo(arguments) => demo::run(arguments, console),
     }
