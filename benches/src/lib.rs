@@ -1,10 +1,12 @@
 //! Benchmarks of zkLoom: the networks that they measure and the record that they write.
 //!
 //! `cargo bench -p zkloom-benches --bench operations` measures a device's operations, `--bench stages` the stages of the
-//! bundled digits network, `--bench growth` how cost grows with weights. The last prints a table and, with
-//! `-- --record FILE`, writes a record with machine, commit and command (FILE from the folder `benches/`: `records/NAME.json`).
+//! bundled digits network, `--bench growth` how cost grows with weights, `--bench ladder` convolutional networks. The last two
+//! print a table and, with `-- --record FILE`, write a record with machine, commit and command (FILE from the folder `benches/`: `records/NAME.json`).
 
 #![forbid(unsafe_code)]
+
+pub mod measure;
 
 use std::error::Error;
 use std::process::Command;
@@ -106,6 +108,12 @@ impl Machine {
             command: command(),
         }
     }
+}
+
+/// The value after a flag on this process's command line.
+pub fn option(flag: &str) -> Option<String> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != flag);
+    arguments.nth(1)
 }
 
 /// Peak resident memory of this process in bytes, where the system tells.
