@@ -1,4 +1,4 @@
-//! The integer interpreter: the oracle that every circuit is compared with, and the source of its witness.
+//! The integer interpreter: every operation from its definition, the oracle for the executor and for every circuit.
 
 use thiserror::Error;
 
@@ -58,12 +58,22 @@ const FAST_MAGNITUDE: u64 = 1 << 40;
 const FAST_CHUNK: usize = 1 << 12;
 
 impl IntegerGraph {
-    /// Computes every tensor from the input's elements (row-major, without batch): `result[id.0]` are the
-    /// values of tensor `id`, row-major. A tensor that no node defines stays empty.
+    /// Computes what [`IntegerGraph::run`] computes, straight from the definitions and on one thread: the oracle for it and
+    /// for circuits.
     ///
     /// # Errors
-    /// [`RunError`]: wrong number of input values, a value outside its tensor's interval, a damaged graph.
-    pub fn run(&self, input: &[i64]) -> Result<Vec<Vec<i64>>, RunError> {
+    /// [`RunError`]: wrong number of input values, a value outside its tensor's interval or a function's domain, a damaged
+    /// graph.
+    pub fn interpret(&self, input: &[i64]) -> Result<Vec<Vec<i64>>, RunError> {
+        let mut values = self.begin(input)?;
+        for node in &self.nodes {
+            values[node.output.0] = self.evaluate(node, &values)?;
+        }
+        Ok(values)
+    }
+
+    /// The values before any node is evaluated: the input's, once graph and input are checked.
+    pub(crate) fn begin(&self, input: &[i64]) -> Result<Vec<Vec<i64>>, RunError> {
         self.check_structure()?;
         let tensor = self.tensor(self.input);
         if input.len() != tensor.elements() {
@@ -76,13 +86,10 @@ impl IntegerGraph {
         }
         let mut values = vec![Vec::new(); self.tensors.len()];
         values[self.input.0] = self.accept(self.input.0, input.iter().map(|&value| i128::from(value)))?;
-        for node in &self.nodes {
-            values[node.output.0] = self.evaluate(node, &values)?;
-        }
         Ok(values)
     }
 
-    fn evaluate(&self, node: &IntegerNode, values: &[Vec<i64>]) -> Result<Vec<i64>, RunError> {
+    pub(crate) fn evaluate(&self, node: &IntegerNode, values: &[Vec<i64>]) -> Result<Vec<i64>, RunError> {
         let output = node.output.0;
         match &node.op {
             IntegerOp::Linear { products, bias } => {
@@ -285,7 +292,7 @@ mod tests {
 
     #[test]
     fn every_tensor_is_computed() {
-        let values = graph().run(&[1, 2, -3, 4]).expect("run");
+        let values = graph().interpret(&[1, 2, -3, 4]).expect("run");
         assert_eq!(values[1], [51, -18, 12, 51, 62, 6]);
         assert_eq!(values[2], [13, 0, 3, 13, 16, 2]);
         assert_eq!(values[3], values[2]);
@@ -306,10 +313,10 @@ mod tests {
     #[test]
     fn inputs_of_the_wrong_length_or_outside_the_interval_are_refused() {
         let expected = RunError::InputLength { expected_shape: vec![2, 2], expected: 4, found: 3 };
-        assert_eq!(graph().run(&[0, 0, 0]), Err(expected));
+        assert_eq!(graph().interpret(&[0, 0, 0]), Err(expected));
         let interval = Interval { min: -4, max: 4 };
         let expected = RunError::OutOfInterval { tensor: "x".into(), element: 2, value: 5, interval };
-        assert_eq!(graph().run(&[0, 0, 5, 0]), Err(expected));
+        assert_eq!(graph().interpret(&[0, 0, 5, 0]), Err(expected));
     }
 
     #[test]
@@ -318,11 +325,11 @@ mod tests {
         narrow.tensors[1].interval.max = 50;
         let interval = narrow.tensors[1].interval;
         let expected = RunError::OutOfInterval { tensor: "acc".into(), element: 0, value: 51, interval };
-        assert_eq!(narrow.run(&[1, 2, -3, 4]), Err(expected));
+        assert_eq!(narrow.interpret(&[1, 2, -3, 4]), Err(expected));
         let mut wide = graph();
         wide.tensors[0].interval = Interval { min: i64::MIN, max: i64::MAX };
         wide.tensors[1].interval = Interval { min: i64::MIN, max: i64::MAX };
-        let result = wide.run(&[i64::MAX, i64::MAX, 0, 0]);
+        let result = wide.interpret(&[i64::MAX, i64::MAX, 0, 0]);
         assert!(
             matches!(result, Err(RunError::OutOfInterval { value: i64::MAX, element: 0, .. })),
             "{result:?}"
@@ -350,10 +357,7 @@ mod tests {
             (|graph| graph.tensors[1].shape = vec![2, usize::MAX], "overflows"),
             (|graph| graph.tensors[1].interval.min = 300, "swapped"),
             (|graph| graph.tensors[2].shape = vec![5], "the input has 6 elements, 5 are needed"),
-            (
-                |graph| graph.tensors[0].shape = vec![4, 1],
-                "a row of weights has 2 elements, 1 are needed",
-            ),
+            (|graph| graph.tensors[0].shape = vec![4, 1], "a row of weights has 2 elements, 1 are needed"),
             (|graph| graph.nodes[0].output = TensorId(77), "refers to tensor 77"),
             (
                 |graph| {
@@ -383,7 +387,7 @@ mod tests {
         for (damage, part) in cases {
             let mut damaged = graph();
             damage(&mut damaged);
-            let error = damaged.run(&[0; 4]).expect_err(part);
+            let error = damaged.interpret(&[0; 4]).expect_err(part);
             assert!(matches!(error, RunError::Structure(_)) && error.to_string().contains(part), "{error}");
         }
     }

@@ -19,6 +19,7 @@
 pub mod access;
 pub mod convolution;
 pub mod data;
+mod executor;
 pub mod float_graph;
 pub mod function;
 pub mod input;
