@@ -7,6 +7,7 @@ use zkloom_plonkish::{Decode, DecodeError, Reader, Writer};
 
 pub use zkloom_plonkish::Encode;
 
+use crate::content::Content;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -94,13 +95,13 @@ pub struct Artifact {
     /// Digests of what it was made from.
     pub parents: Vec<[u8; 32]>,
     /// The content.
-    pub content: Vec<u8>,
+    pub content: Content,
 }
 
 impl Artifact {
     /// Wraps content.
-    pub fn new(kind: Kind, parents: Vec<[u8; 32]>, content: Vec<u8>) -> Self {
-        let mut artifact = Self { kind, digest: [0; 32], parents, content };
+    pub fn new(kind: Kind, parents: Vec<[u8; 32]>, content: impl Into<Content>) -> Self {
+        let mut artifact = Self { kind, digest: [0; 32], parents, content: content.into() };
         artifact.digest = *blake3::hash(&artifact.head_and_content()).as_bytes();
         artifact
     }
@@ -126,14 +127,14 @@ impl Artifact {
 
     /// Reads a file's bytes; `place` names them in messages.
     pub fn from_bytes(place: &str, bytes: &[u8]) -> Result<Self> {
-        Self::from_vec(place, bytes.to_vec())
+        Self::from_content(place, &bytes.to_vec().into())
     }
 
     /// Reads a file's bytes without a second copy of its content.
-    fn from_vec(place: &str, mut bytes: Vec<u8>) -> Result<Self> {
+    fn from_content(place: &str, bytes: &Content) -> Result<Self> {
         let damaged =
             |error: DecodeError| Error::Damaged { place: place.to_owned(), reason: error.to_string() };
-        let mut reader = Reader::new(&bytes);
+        let mut reader = Reader::new(bytes);
         if reader.raw(MAGIC.len()).ok() != Some(&MAGIC[..]) {
             return Err(Error::NotAnArtifact { place: place.to_owned() });
         }
@@ -161,14 +162,12 @@ impl Artifact {
             let reason = "its digest does not match its content".to_owned();
             return Err(Error::Damaged { place: place.to_owned(), reason });
         }
-        bytes.truncate(start + length);
-        bytes.drain(..start);
-        Ok(Self { kind, digest, parents, content: bytes })
+        Ok(Self { kind, digest, parents, content: bytes.part(start..start + length) })
     }
 
-    /// Reads a file.
+    /// Reads a file; a large one is mapped, not copied.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::from_vec(&path.display().to_string(), files::read(path)?)
+        Self::from_content(&path.display().to_string(), &Content::of_file(path)?)
     }
 
     /// Writes the file, whole or not at all.
@@ -207,8 +206,8 @@ mod tests {
         let bytes = artifact.to_bytes();
         let again = Artifact::from_bytes("x", &bytes).unwrap();
         assert_eq!(
-            (again.kind, again.digest, again.content),
-            (Kind::Proof, artifact.digest, b"content".to_vec())
+            (again.kind, again.digest, &*again.content),
+            (Kind::Proof, artifact.digest, &b"content"[..])
         );
         for index in 0..bytes.len() {
             let mut flipped = bytes.clone();

@@ -59,11 +59,6 @@ fn unique() -> String {
     format!("{}-{random:016x}", std::process::id())
 }
 
-/// Reads a whole file.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(Error::io(path))
-}
-
 /// Makes a folder with its parents.
 pub fn make_folder(path: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(path).map_err(Error::io(path))?;

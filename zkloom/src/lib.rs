@@ -26,11 +26,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod artifact;
 pub mod audit;
 pub mod bench;
+pub mod content;
 pub mod devices;
 pub mod error;
 pub mod files;

@@ -58,12 +58,12 @@ fn names_and_scales_of_a_verification_key_are_bound() {
     // One byte says where the SRS comes from, then the network's name, the labels (identifier, name, shape, scale), the key.
     let name_end = 1 + 4 + u32::from_be_bytes(artifact.content[1..5].try_into().unwrap()) as usize;
     for at in [0, 5, name_end + 4 + 3, name_end + 4 + 4 + 4, name_end + 4 + 4 + 4 + 6 + 4 + 3] {
-        let mut content = artifact.content.clone();
+        let mut content = artifact.content.to_vec();
         content[at] ^= 1;
         let changed = rewrap(&folder, Kind::VerificationKey, artifact.parents.clone(), content);
         assert!(matches!(Verifier::load(&changed), Err(Error::Damaged { .. })), "byte {at}");
     }
-    let same = rewrap(&folder, Kind::VerificationKey, artifact.parents.clone(), artifact.content.clone());
+    let same = rewrap(&folder, Kind::VerificationKey, artifact.parents.clone(), artifact.content.to_vec());
     assert!(Verifier::load(&same).is_ok());
 }
 
@@ -77,7 +77,7 @@ fn every_change_of_a_proving_key_is_refused_or_harmless() {
     let digest = keyed.verifier().key().digest();
     let step = artifact.content.len() / 60 + 1;
     for at in (0..artifact.content.len()).step_by(step) {
-        let mut content = artifact.content.clone();
+        let mut content = artifact.content.to_vec();
         content[at] ^= 0x41;
         let changed = rewrap(&folder, Kind::ProvingKey, artifact.parents.clone(), content);
         // What can be read must still be a key that works with itself or fails; it must never panic.
