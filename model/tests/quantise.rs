@@ -106,7 +106,8 @@ fn the_shift_is_the_smallest_at_which_weight_rounding_is_quiet() {
         assert!(chosen >= least && (width > 16 || chosen == 8), "{width}: {chosen}");
         // What the rule predicts is what happens: the error, in steps of the output, against its limit.
         let steps = |shift| {
-            let options = QuantisationOptions { shift: Some(shift), ..Default::default() };
+            let options =
+                QuantisationOptions { shift: Some(shift), bias_correction: false, ..Default::default() };
             let quantised = quantise(&network, &data, &options).expect("quantise");
             let output = quantised.graph.tensor(quantised.graph.output);
             let step = output.scale * f64::from(1u32 << shift);
@@ -307,7 +308,9 @@ fn inputs_are_checked_and_rounded() {
 fn the_report_counts_saturation_and_classes() {
     let data =
         Dataset::new(vec![4, 2], vec![0.0, 1.0, 1.0, 0.0, 0.25, 0.75, 0.5, 0.5], Some(vec![1, 0, 0, 0]));
-    let report = default(&graph(2, vec![identity(0, 2)]), &data.expect("data")).report;
+    let options = QuantisationOptions { bias_correction: false, ..Default::default() };
+    let report = quantise(&graph(2, vec![identity(0, 2)]), &data.expect("data"), &options);
+    let report = report.expect("quantise").report;
     let accuracy = report.accuracy.expect("labels");
     assert_eq!((accuracy.float, accuracy.integer, report.agreement), (0.75, 0.75, 1.0));
     assert_eq!((report.samples, report.layers.len(), report.layers[0].saturated), (4, 1, 0));
@@ -317,7 +320,7 @@ fn the_report_counts_saturation_and_classes() {
         "{text}"
     );
     // Three times a third, each rounded up to half by a shift of 1, overshoots the range at one element.
-    let thirds = FloatOp::sum(2, vec![(ValueId(0), 1.0 / 3.0); 3], vec![]);
+    let thirds = FloatOp::sum(2, vec![(ValueId(0), 1.0 / 3.0); 3], vec![0.0; 2]);
     let data = Dataset::new(vec![2, 2], vec![0.0, 255.0, 10.0, 20.0], None).expect("data");
     let options = QuantisationOptions { shift: Some(1), ..Default::default() };
     let report = quantise(&graph(2, vec![thirds, relu(1)]), &data, &options).expect("quantise").report;

@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn products_are_the_definition_at_every_size_and_at_the_extremes() {
         for (rows, patches, columns) in
-            [(1, 1, 1), (4, 3, 64), (5, 2, 67), (9, 4, 200), (3, 1, 31), (8, 0, 5)]
+            [(1, 1, 1), (4, 3, 64), (5, 2, 67), (9, 4, 200), (3, 1, 31), (8, 2, 5)]
         {
             for extreme in [false, true] {
                 let value = |index: usize| {
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn exact_columns_are_the_most_that_fit() {
         assert_eq!(exact_columns(127, 255), Some(66311));
-        assert!(127 * 255 * 66311 < 1 << 31 && 127 * 255 * 66312 >= 1 << 31);
+        assert!(127 * 255 * 66311 < 1u64 << 31 && 127 * 255 * 66312 >= 1u64 << 31);
         assert_eq!(exact_columns(0, 5), Some(i32::MAX as usize));
         assert_eq!(exact_columns(1 << 15, 1 << 15), None);
     }

@@ -1,13 +1,26 @@
 //! Post-training quantisation: a float graph and a calibration set become an [`IntegerGraph`] and a report.
 //!
 //! Activations have `bits` bits: `[0, 2^bits - 1]` where the calibrated minimum is not negative, otherwise
-//! `[-2^(bits-1), 2^(bits-1) - 1]`. An accumulator stands for real values at the scale `target / 2^shift`, where
-//! `target` is the scale of what is requantised from it, so that every requantisation is a division by the same
-//! `2^shift`. Weights are int8 with one fixed-point multiplier for each output channel: see [`weights`].
+//! `[-2^(bits-1), 2^(bits-1) - 1]`, or `2^bits` integers around zero where the negative part is small. An accumulator stands
+//! for real values at the scale `target / 2^shift`, where `target` is the scale of what is requantised from it, so that every
+//! requantisation is a division by the same `2^shift`. Weights are int8 with one fixed-point multiplier for each output
+//! channel: see [`weights`].
+//!
+//! What costs rows in a circuit is requantisation, so that there is as little of it as possible:
+//!
+//! - A residual sum is one linear layer together with the convolutions that only it reads.
+//! - Sums whose coefficients have a common unit (transposition, concatenation, padding, averages) stay integer sums: the unit
+//!   goes into the scale. Values tied by them, by maxima and by views share one scale, and the requantisation that makes each
+//!   value brings it to that scale at once.
+//! - Functions that are no clamps are tables, read from an accumulator that is requantised as finely as the function needs.
 
 mod calibration;
+mod classes;
 pub(crate) mod emit;
+mod histogram;
 mod plan;
+mod roles;
+mod strict;
 pub mod weights;
 
 use serde::{Deserialize, Serialize};
@@ -38,11 +51,32 @@ pub struct QuantisationOptions {
     pub shift: Option<u32>,
     /// How ranges are taken from the calibration set.
     pub calibration: Calibration,
+    /// What becomes of inputs that lead beyond what calibration saw.
+    pub range: RangePolicy,
+    /// Whether biases make up for the mean error that rounded weights make over the calibration set.
+    pub bias_correction: bool,
+}
+
+/// What becomes of a value beyond the range that calibration saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RangePolicy {
+    /// It is cut to the range: every input within the input's range has a result.
+    #[default]
+    Saturate,
+    /// The input is refused: functions are defined only for what calibration saw, and a margin. A circuit's tables are
+    /// shorter, and a proof also says that nothing was cut off that calibration had not seen cut off.
+    Strict,
 }
 
 impl Default for QuantisationOptions {
     fn default() -> Self {
-        Self { bits: 8, shift: None, calibration: Calibration::MinMax }
+        Self {
+            bits: 8,
+            shift: None,
+            calibration: Calibration::MinMax,
+            range: RangePolicy::Saturate,
+            bias_correction: true,
+        }
     }
 }
 
@@ -70,6 +104,9 @@ pub enum QuantiseError {
         /// Greatest allowed.
         greatest: u32,
     },
+    /// A percentile outside its range.
+    #[error("the calibration percentile is {0}; use a number above 50 and at most 100, such as 99.99")]
+    Percentile(f64),
     /// The calibration set does not fit the network.
     #[error("calibration set: {0}")]
     Data(#[from] DataError),
@@ -130,9 +167,12 @@ pub fn quantise(
     check_options(options)?;
     graph.check_structure()?;
     let samples = data.samples(&graph.values[graph.input.0].shape)?;
-    let ranges = calibration::ranges(graph, &samples, &options.calibration)?;
-    let plan = plan::plan(graph, &ranges, options)?;
-    let emitted = emit::emit(graph, &plan)?;
+    let statistics = calibration::statistics(graph, &samples, (&options.calibration, options.bits))?;
+    let plan = plan::plan(graph, &statistics, options);
+    let mut emitted = emit::emit(graph, &statistics, &plan, options.bias_correction)?;
+    if options.range == RangePolicy::Strict {
+        strict::restrict(&mut emitted.graph, &samples)?;
+    }
     check_intervals(&emitted.graph)?;
     let report = report::compare(graph, &emitted.graph, &emitted.layers, &samples)?;
     Ok(Quantised { graph: emitted.graph, report })
@@ -147,5 +187,11 @@ fn check_options(options: &QuantisationOptions) -> Result<(), QuantiseError> {
         }
     };
     within("bits", options.bits, *BITS.start(), *BITS.end())?;
-    within("shift", options.shift.unwrap_or(*SHIFTS.start()), 1, 24)
+    within("shift", options.shift.unwrap_or(*SHIFTS.start()), 1, 24)?;
+    match options.calibration {
+        Calibration::Percentile(percent) if !(percent > 50.0 && percent <= 100.0) => {
+            Err(QuantiseError::Percentile(percent))
+        }
+        _ => Ok(()),
+    }
 }

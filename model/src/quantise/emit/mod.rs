@@ -1,16 +1,17 @@
 //! Writes the integer graph that a plan describes.
 
+mod functions;
+mod moves;
+mod products;
+
 use super::QuantiseError;
+use super::calibration::Statistics;
 use super::plan::{Plan, accumulator_unit};
-use super::weights::{multiplier, quantise_row};
-use crate::access::Access;
-use crate::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatTerm, ValueId};
+use super::roles::Role;
+use crate::float_graph::{FloatGraph, FloatNode, FloatOp, FloatTerm, ValueId};
 use crate::function::Function;
-use crate::integer_graph::{
-    Activation, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, TensorId, Term, WeightMatrix,
-};
+use crate::integer_graph::{IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, TensorId, Term};
 use crate::interval::{channel_intervals, hull};
-use crate::rounding::requantise;
 
 /// A tensor that is compared with a float value in the report.
 #[derive(Clone, Debug)]
@@ -46,6 +47,9 @@ pub(crate) struct Emitted {
 struct Emitter<'a> {
     source: &'a FloatGraph,
     plan: &'a Plan,
+    statistics: &'a [Statistics],
+    /// Whether biases make up for the mean error of rounded weights.
+    correct_bias: bool,
     tensors: Vec<IntegerTensor>,
     nodes: Vec<IntegerNode>,
     layers: Vec<Layer>,
@@ -53,20 +57,33 @@ struct Emitter<'a> {
     direct: Vec<Option<TensorId>>,
     /// For each float value, the activation that stands for it.
     activations: Vec<Option<TensorId>>,
+    /// For each float value that is wide, the activation that linear layers read in its place.
+    narrowed: Vec<Option<TensorId>>,
+    /// For each value, the scale to which its accumulator is requantised.
+    targets: Vec<f64>,
     names: Vec<Option<String>>,
 }
 
 /// Emits the graph.
-pub(super) fn emit(source: &FloatGraph, plan: &Plan) -> Result<Emitted, QuantiseError> {
+pub(super) fn emit(
+    source: &FloatGraph,
+    statistics: &[Statistics],
+    plan: &Plan,
+    correct_bias: bool,
+) -> Result<Emitted, QuantiseError> {
     let count = source.values.len();
     let mut emitter = Emitter {
         source,
         plan,
+        statistics,
+        correct_bias,
         tensors: Vec::new(),
         nodes: Vec::new(),
         layers: Vec::new(),
         direct: vec![None; count],
         activations: vec![None; count],
+        narrowed: vec![None; count],
+        targets: plan.targets.clone(),
         names: vec![None; count],
     };
     let input = emitter.input();
@@ -85,47 +102,47 @@ pub(super) fn emit(source: &FloatGraph, plan: &Plan) -> Result<Emitted, Quantise
 
 impl Emitter<'_> {
     fn input(&mut self) -> TensorId {
-        let (value, plan) =
-            (&self.source.values[self.source.input.0], &self.plan.values[self.source.input.0]);
+        let input = self.source.input;
+        let (value, plan) = (&self.source.values[input.0], &self.plan.values[input.0]);
         let (name, shape) = (value.name.clone(), value.shape.clone());
         self.tensors.push(IntegerTensor { name, shape, interval: plan.interval, scale: plan.scale });
         let id = TensorId(0);
-        self.direct[self.source.input.0] = Some(id);
-        self.activations[self.source.input.0] = Some(id);
+        self.direct[input.0] = Some(id);
+        self.activations[input.0] = Some(id);
         id
     }
 
     fn node(&mut self, node: &FloatNode) -> Result<(), QuantiseError> {
         let output = node.output;
         self.names[output.0] = Some(node.name.clone());
-        match &node.op {
-            FloatOp::Linear { input, weights, bias } => self.linear(node, *input, weights, bias)?,
-            FloatOp::Sum { terms, bias } => {
-                self.accumulate(node, terms, bias)?;
+        match (&node.op, &self.plan.roles[output.0]) {
+            // It is emitted with the sum that reads it.
+            (_, Role::Fused) => Ok(()),
+            (FloatOp::Linear { .. } | FloatOp::Convolution { .. }, _) => self.linear(node),
+            (FloatOp::Sum { terms, bias }, Role::Residual(fused)) => {
+                self.residual(node, (terms, bias), fused)
             }
-            FloatOp::Pointwise { input, function: Function::Clamp { min, max } } => {
-                let accumulator = match self.plan.values[input.0].accumulator {
-                    true => self.known(&self.direct, *input),
-                    // A clamp of an activation needs an accumulator to be requantised from.
-                    false => {
-                        let access = Access::identity(self.source.values[output.0].elements());
-                        self.accumulate(node, &[FloatTerm { input: *input, coefficient: 1.0, access }], &[])?
-                    }
-                };
-                self.activate(&node.name, output, accumulator, (*min, *max))?;
-                self.direct[output.0] = self.activations[output.0];
+            (FloatOp::Sum { terms, .. }, Role::Exact(exact)) => self.exact(node, terms, &exact.integers),
+            (FloatOp::Sum { terms, bias }, _) => self.accumulate(node, terms, bias).map(drop),
+            (FloatOp::Maximum { candidates }, _) => self.maximum(node, candidates),
+            (FloatOp::Multiply { left, right }, _) => self.multiply(node, *left, *right),
+            (FloatOp::Pointwise { input, function }, _) => self.pointwise(node, *input, function),
+            (FloatOp::ArgMax { input, length, inner, last }, _) => {
+                let input = self.activation(*input)?;
+                let op = IntegerOp::ArgMax { input, length: *length, inner: *inner, last: *last };
+                self.made(output, &node.name, op, 1.0)
             }
-            FloatOp::Reshape { input } => {
+            (FloatOp::Reshape { input }, _) => {
                 let source = self.known(&self.direct, *input);
-                let viewed = self.view(node, source);
+                let (scale, op) = (self.tensors[source.0].scale, IntegerOp::Reshape { input: source });
+                let viewed = self.push((&node.name, ""), output, op, scale)?;
                 self.direct[output.0] = Some(viewed);
                 if !self.plan.values[output.0].accumulator {
                     self.activations[output.0] = Some(viewed);
                 }
+                Ok(())
             }
-            _ => return Err(QuantiseError::NoLayers),
         }
-        Ok(())
     }
 
     /// The tensor recorded for `value`; every value is recorded before it is read, as the graph is topological.
@@ -133,47 +150,43 @@ impl Emitter<'_> {
         recorded[value.0].unwrap_or(TensorId(0))
     }
 
-    fn view(&mut self, node: &FloatNode, source: TensorId) -> TensorId {
-        let tensor = &self.tensors[source.0];
-        let (interval, scale) = (tensor.interval, tensor.scale);
-        let value = &self.source.values[node.output.0];
+    /// Adds a node and its tensor, which has the shape of `value` and the interval that the analysis finds; `suffix` goes to
+    /// the names of node and tensor for what the float graph does not have.
+    fn push(
+        &mut self,
+        (name, suffix): (&str, &str),
+        value: ValueId,
+        op: IntegerOp,
+        scale: f64,
+    ) -> Result<TensorId, QuantiseError> {
         let id = TensorId(self.tensors.len());
-        self.tensors.push(IntegerTensor {
-            name: value.name.clone(),
-            shape: value.shape.clone(),
-            interval,
-            scale,
-        });
-        let op = IntegerOp::Reshape { input: source };
-        self.nodes.push(IntegerNode { name: node.name.clone(), op, output: id });
-        id
+        let node = IntegerNode { name: format!("{name}{suffix}"), op, output: id };
+        let float = &self.source.values[value.0];
+        let suffix = match node.op {
+            IntegerOp::Linear { .. } if suffix.is_empty() => " (accumulator)",
+            _ => suffix,
+        };
+        let (name, shape) = (format!("{}{suffix}", float.name), float.shape.clone());
+        let unknown = Interval { min: 0, max: 0 };
+        self.tensors.push(IntegerTensor { name, shape, interval: unknown, scale });
+        self.tensors[id.0].interval = hull(&channel_intervals(&node, &self.tensors)?);
+        self.nodes.push(node);
+        Ok(id)
     }
 
-    fn linear(
-        &mut self,
-        node: &FloatNode,
-        input: ValueId,
-        weights: &FloatMatrix,
-        bias: &[f32],
-    ) -> Result<(), QuantiseError> {
-        let source = self.activation(input)?;
-        let unit = accumulator_unit(self.plan.values[node.output.0].scale, self.plan.shift);
-        let weight_unit = unit / self.tensors[source.0].scale;
-        let mut multipliers = Vec::with_capacity(weights.rows);
-        let mut values = Vec::with_capacity(weights.values.len());
-        for row in 0..weights.rows {
-            let floats = weights.row(row);
-            let value = floats.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
-            let multiplier = multiplier(floats, weight_unit)
-                .ok_or_else(|| too_large(node, row, "weight", f64::from(value)))?;
-            multipliers.push(multiplier);
-            values.extend(quantise_row(floats, weight_unit, multiplier));
-        }
-        let bias = integers(node, "bias", bias.iter().map(|&value| f64::from(value)), unit)?;
-        let weights = WeightMatrix { rows: weights.rows, columns: weights.columns, values };
-        let op = IntegerOp::dense(source, weights, multipliers, bias);
-        self.accumulator(node, op, unit)?;
+    /// Adds the node that makes `value` as an activation, without requantisation.
+    fn made(&mut self, value: ValueId, name: &str, op: IntegerOp, scale: f64) -> Result<(), QuantiseError> {
+        let id = self.push((name, ""), value, op, scale)?;
+        self.direct[value.0] = Some(id);
+        self.activations[value.0] = Some(id);
         Ok(())
+    }
+
+    /// Real value of one in the accumulator of `value`.
+    fn unit(&self, value: ValueId) -> f64 {
+        let unit = accumulator_unit(self.targets[value.0], self.plan.shift);
+        let output = self.plan.origins[self.source.output.0] == value.0;
+        if output { unit / f64::from(1u32 << self.plan.refinement) } else { unit }
     }
 
     /// A Sum of activations in the accumulator units of the node's output.
@@ -183,7 +196,7 @@ impl Emitter<'_> {
         terms: &[FloatTerm],
         bias: &[f32],
     ) -> Result<TensorId, QuantiseError> {
-        let unit = accumulator_unit(self.plan.values[node.output.0].scale, self.plan.shift);
+        let unit = self.unit(node.output);
         let mut inputs = Vec::with_capacity(terms.len());
         let mut coefficients = Vec::with_capacity(terms.len());
         for term in terms {
@@ -204,14 +217,8 @@ impl Emitter<'_> {
         op: IntegerOp,
         scale: f64,
     ) -> Result<TensorId, QuantiseError> {
-        let id = TensorId(self.tensors.len());
-        let node_made = IntegerNode { name: node.name.clone(), op, output: id };
-        let value = &self.source.values[node.output.0];
-        let name = format!("{} (accumulator)", value.name);
-        let unknown = Interval { min: 0, max: 0 };
-        self.tensors.push(IntegerTensor { name, shape: value.shape.clone(), interval: unknown, scale });
-        self.tensors[id.0].interval = hull(&channel_intervals(&node_made, &self.tensors)?);
-        self.nodes.push(node_made);
+        let id = self.push((&node.name, ""), node.output, op, scale)?;
+        self.tensors[id.0].name = format!("{} (accumulator)", self.source.values[node.output.0].name);
         self.direct[node.output.0] = Some(id);
         Ok(id)
     }
@@ -223,47 +230,9 @@ impl Emitter<'_> {
         }
         let accumulator = self.known(&self.direct, value);
         let name = self.names[value.0].clone().unwrap_or_default();
-        self.activate(&name, value, accumulator, (None, None))
-    }
-
-    /// Requantises `accumulator` to `value`, clamped to its interval and to real bounds.
-    fn activate(
-        &mut self,
-        name: &str,
-        value: ValueId,
-        accumulator: TensorId,
-        bounds: (Option<f32>, Option<f32>),
-    ) -> Result<TensorId, QuantiseError> {
-        let plan = self.plan.values[value.0];
-        // Saturating float-to-integer casts: a bound beyond the interval does not bind.
-        let bound = |bound: f32| (f64::from(bound) / plan.scale).round() as i64;
-        let low = bounds.0.map(bound).filter(|&low| low >= plan.interval.min);
-        let high = bounds.1.map(bound).filter(|&high| high <= plan.interval.max);
-        let min = low.unwrap_or(plan.interval.min).min(plan.interval.max);
-        let max = high.unwrap_or(plan.interval.max).max(min);
-        let lossless = Interval {
-            min: if low.is_some() { i64::MIN } else { min },
-            max: if high.is_some() { i64::MAX } else { max },
-        };
-        let id = TensorId(self.tensors.len());
-        let source = &self.source.values[value.0];
-        let (label, shape) = (source.name.clone(), source.shape.clone());
-        self.tensors.push(IntegerTensor {
-            name: label,
-            shape,
-            interval: Interval { min, max },
-            scale: plan.scale,
-        });
-        let shift = self.plan.shift;
-        let reached = self.tensors[accumulator.0].interval;
-        let domain = Interval { min: requantise(reached.min, shift), max: requantise(reached.max, shift) };
-        let function = Activation::Clamp { min, max };
-        let op = IntegerOp::Activate { input: accumulator, shift, function, domain };
-        self.nodes.push(IntegerNode { name: name.to_string(), op, output: id });
-        self.activations[value.0] = Some(id);
-        let requantised = Some(Requantised { accumulator, shift, lossless });
-        self.layers.push(Layer { name: name.to_string(), value, tensor: id, requantised });
-        Ok(id)
+        let target = self.targets[self.plan.origins[value.0]];
+        let identity = Function::Clamp { min: None, max: None };
+        self.activate(&name, (value, value), (accumulator, target), &identity)
     }
 
     /// An output that is an accumulator, or a view, is compared too.
