@@ -24,6 +24,8 @@ pub struct LayerReport {
     pub max_error: f64,
     /// Mean absolute error, in real units.
     pub mean_error: f64,
+    /// Mean square of the floats over that of the errors, in decibels; nothing if there is no error at all.
+    pub signal_to_noise: Option<f64>,
     /// Elements, over all samples, that left the representable range and were cut to it. A ReLU's or Clip's own
     /// cut does not count.
     pub saturated: u64,
@@ -66,7 +68,22 @@ struct Comparison {
 struct LayerComparison {
     largest: f64,
     sum: f64,
+    /// Sums of squares of floats and of errors.
+    signal: f64,
+    noise: f64,
     saturated: u64,
+}
+
+impl LayerComparison {
+    fn merge(self, other: &Self) -> Self {
+        Self {
+            largest: self.largest.max(other.largest),
+            sum: self.sum + other.sum,
+            signal: self.signal + other.signal,
+            noise: self.noise + other.noise,
+            saturated: self.saturated + other.saturated,
+        }
+    }
 }
 
 /// Runs both networks on all samples. The result does not depend on the number of threads.
@@ -83,14 +100,8 @@ pub(crate) fn compare(
     let fraction = |matching: usize| matching as f64 / count;
     let layers = layers.iter().enumerate().map(|(index, layer)| {
         let tensor = integer.tensor(layer.tensor);
-        let total =
-            compared.iter().map(|sample| sample.layers[index]).fold(LayerComparison::default(), |a, b| {
-                LayerComparison {
-                    largest: a.largest.max(b.largest),
-                    sum: a.sum + b.sum,
-                    saturated: a.saturated + b.saturated,
-                }
-            });
+        let samples = compared.iter().map(|sample| &sample.layers[index]);
+        let total = samples.fold(LayerComparison::default(), LayerComparison::merge);
         let elements = tensor.elements();
         LayerReport {
             name: layer.name.clone(),
@@ -98,6 +109,7 @@ pub(crate) fn compare(
             scale: tensor.scale,
             max_error: total.largest,
             mean_error: total.sum / (count * elements as f64).max(1.0),
+            signal_to_noise: (total.noise > 0.0).then(|| 10.0 * (total.signal / total.noise).log10()),
             saturated: total.saturated,
         }
     });
@@ -129,14 +141,17 @@ fn compare_sample(
     let compare_layer = |layer: &Layer| {
         let scale = integer.tensor(layer.tensor).scale;
         let pairs = floats[layer.value.0].iter().zip(&integers[layer.tensor.0]);
-        let errors = pairs.map(|(&float, &integer)| (f64::from(float) - integer as f64 * scale).abs());
-        let (largest, sum) =
-            errors.fold((0.0, 0.0), |(largest, sum): (f64, f64), e| (largest.max(e), sum + e));
+        let element = |(&float, &integer): (&f32, &i64)| {
+            let error = (f64::from(float) - integer as f64 * scale).abs();
+            let (signal, noise) = (f64::from(float) * f64::from(float), error * error);
+            LayerComparison { largest: error, sum: error, signal, noise, saturated: 0 }
+        };
+        let total = pairs.map(element).fold(LayerComparison::default(), |total, next| total.merge(&next));
         let saturated = layer.requantised.map_or(0, |from| {
             let outside = |&&acc: &&i64| !from.lossless.contains(requantise(acc, from.shift));
             integers[from.accumulator.0].iter().filter(outside).count() as u64
         });
-        LayerComparison { largest, sum, saturated }
+        LayerComparison { saturated, ..total }
     };
     Ok(Comparison {
         layers: layers.iter().map(compare_layer).collect(),
@@ -152,20 +167,44 @@ pub fn largest<T: PartialOrd>(values: &[T]) -> Option<usize> {
     (0..values.len()).reduce(better)
 }
 
+/// Layers that the report's text names as the worst.
+const WORST: usize = 3;
+
+impl QuantisationReport {
+    /// The `count` layers with the lowest signal-to-noise ratio, lowest first.
+    #[must_use]
+    pub fn worst(&self, count: usize) -> Vec<&LayerReport> {
+        let mut layers: Vec<&LayerReport> =
+            self.layers.iter().filter(|layer| layer.signal_to_noise.is_some()).collect();
+        layers.sort_by(|left, right| {
+            let ratio = |layer: &LayerReport| layer.signal_to_noise.unwrap_or(f64::INFINITY);
+            ratio(left).total_cmp(&ratio(right))
+        });
+        layers.truncate(count);
+        layers
+    }
+}
+
 impl fmt::Display for QuantisationReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.layers.iter().map(|layer| layer.name.chars().count()).max().unwrap_or(0).max(5);
         writeln!(
             formatter,
-            "{:width$}  {:>8}  {:>11}  {:>11}  {:>11}  {:>9}",
-            "layer", "elements", "scale", "max error", "mean error", "saturated"
+            "{:width$}  {:>8}  {:>11}  {:>11}  {:>11}  {:>7}  {:>9}",
+            "layer", "elements", "scale", "max error", "mean error", "SNR dB", "saturated"
         )?;
         for layer in &self.layers {
-            let LayerReport { name, elements, scale, max_error, mean_error, saturated } = layer;
-            writeln!(
-                formatter,
-                "{name:width$}  {elements:>8}  {scale:>11.4e}  {max_error:>11.4e}  {mean_error:>11.4e}  {saturated:>9}"
-            )?;
+            let LayerReport { name, elements, scale, max_error, mean_error, saturated, .. } = layer;
+            let ratio = layer.signal_to_noise.map_or("exact".into(), |ratio| format!("{ratio:.1}"));
+            write!(formatter, "{name:width$}  {elements:>8}  {scale:>11.4e}  {max_error:>11.4e}  ")?;
+            writeln!(formatter, "{mean_error:>11.4e}  {ratio:>7}  {saturated:>9}")?;
+        }
+        let named = |layer: &&LayerReport| {
+            format!("{} ({:.1} dB)", layer.name, layer.signal_to_noise.unwrap_or(f64::INFINITY))
+        };
+        let worst: Vec<String> = self.worst(WORST).iter().map(named).collect();
+        if !worst.is_empty() {
+            writeln!(formatter, "worst layers: {}", worst.join(", "))?;
         }
         let (bits, shift, samples) = (self.bits, self.shift, self.samples);
         write!(formatter, "{samples} samples, {bits}-bit activations, shift {shift}: same class on ")?;

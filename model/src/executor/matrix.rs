@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn exact_columns_are_the_most_that_fit() {
         assert_eq!(exact_columns(127, 255), Some(66311));
-        assert!(127 * 255 * 66311 < 1u64 << 31 && 127 * 255 * 66312 >= 1u64 << 31);
+        let products = |columns: u64| 127 * 255 * columns;
+        assert!([66311, 66312].map(|columns| i32::try_from(products(columns)).is_ok()) == [true, false]);
         assert_eq!(exact_columns(0, 5), Some(i32::MAX as usize));
         assert_eq!(exact_columns(1 << 15, 1 << 15), None);
     }

@@ -69,7 +69,7 @@ impl IntegerGraph {
     fn check(&self, id: TensorId, values: Vec<i64>) -> Result<Vec<i64>, RunError> {
         let tensor = self.tensor(id);
         let outside = |&value: &i64| !tensor.interval.contains(value);
-        match values.par_iter().with_min_len(GRAIN).position_first(|value| outside(value)) {
+        match values.par_iter().with_min_len(GRAIN).position_first(outside) {
             None => Ok(values),
             Some(element) => Err(RunError::OutOfInterval {
                 tensor: tensor.name.clone(),
@@ -105,7 +105,7 @@ fn activate(
     domain: Interval,
 ) -> Result<Vec<i64>, (usize, i64)> {
     let outside = |&accumulator: &i64| !domain.contains(requantise(accumulator, shift));
-    if let Some(element) = input.par_iter().with_min_len(GRAIN).position_first(|value| outside(value)) {
+    if let Some(element) = input.par_iter().with_min_len(GRAIN).position_first(outside) {
         return Err((element, requantise(input[element], shift)));
     }
     let elements = input.par_iter().with_min_len(GRAIN);
