@@ -48,8 +48,19 @@ pub enum Function {
     Gelu,
     /// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`.
     GeluTanh,
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// `x * tanh(ln(1 + exp(x)))`.
+    Mish,
+    /// `x` above the threshold, zero elsewhere.
+    ThresholdedRelu {
+        /// The threshold.
+        threshold: f32,
+    },
     /// Exponential function.
     Exp,
+    /// Natural logarithm; minus infinity at zero, not a number below.
+    Log,
     /// Square root; zero below zero.
     Sqrt,
     /// `1 / x`.
@@ -58,6 +69,11 @@ pub enum Function {
     Abs,
     /// `x^2`.
     Square,
+    /// `x^exponent`; for an exponent that is no integer, not a number below zero.
+    Power {
+        /// The exponent.
+        exponent: f32,
+    },
     /// `factor * x + shift`.
     Affine {
         /// Slope.
@@ -69,6 +85,8 @@ pub enum Function {
     Chain(Vec<Function>),
     /// The product of two functions of the same argument.
     Product(Box<Function>, Box<Function>),
+    /// The sum of functions of the same argument.
+    Total(Vec<Function>),
 }
 
 impl Function {
@@ -101,14 +119,25 @@ impl Function {
             Self::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
             Self::Swish { beta } => x * sigmoid(f64::from(*beta) * x),
             Self::Tanh => x.tanh(),
-            Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            Self::Softplus => softplus(x),
             Self::Erf => libm::erf(x),
             Self::Gelu => x / 2.0 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2)),
             Self::GeluTanh => {
                 let inner = std::f64::consts::FRAC_2_PI.sqrt() * (x + 0.044715 * x.powi(3));
                 x / 2.0 * (1.0 + inner.tanh())
             }
+            Self::Softsign => x / (1.0 + x.abs()),
+            Self::Mish => x * softplus(x).tanh(),
+            Self::ThresholdedRelu { threshold } => {
+                if x > f64::from(*threshold) {
+                    x
+                } else {
+                    0.0
+                }
+            }
             Self::Exp => x.exp(),
+            Self::Log => x.ln(),
+            Self::Power { exponent } => x.powf(f64::from(*exponent)),
             Self::Sqrt => x.max(0.0).sqrt(),
             Self::Reciprocal => x.recip(),
             Self::Abs => x.abs(),
@@ -116,6 +145,7 @@ impl Function {
             Self::Affine { factor, shift } => f64::from(*factor) * x + f64::from(*shift),
             Self::Chain(functions) => functions.iter().fold(x, |x, function| function.apply(x)),
             Self::Product(left, right) => left.apply(x) * right.apply(x),
+            Self::Total(functions) => functions.iter().map(|function| function.apply(x)).sum(),
         }
     }
 
@@ -131,4 +161,8 @@ impl Function {
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
+}
+
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }

@@ -27,6 +27,7 @@ pub mod integer_graph;
 pub mod interpreter;
 pub mod interval;
 pub mod onnx;
+mod passes;
 mod prune;
 pub mod quantise;
 pub mod report;

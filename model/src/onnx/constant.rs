@@ -121,17 +121,6 @@ impl Constant {
     fn wrong_type(&self, found: &str, expected: &'static str) -> ImportError {
         ImportError::TensorType { tensor: self.name.clone(), found: found.into(), expected }
     }
-
-    /// The elements at `order`'s positions, as a constant of shape `shape`.
-    pub(super) fn select(&self, shape: Vec<usize>, order: impl Iterator<Item = usize>) -> Self {
-        let elements = match &self.elements {
-            Elements::Floats(values) => Elements::Floats(order.map(|position| values[position]).collect()),
-            Elements::Integers(values) => {
-                Elements::Integers(order.map(|position| values[position]).collect())
-            }
-        };
-        Self { name: self.name.clone(), shape, elements }
-    }
 }
 
 /// The ONNX name of an element type.

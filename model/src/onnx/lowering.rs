@@ -9,7 +9,7 @@ use super::node::Node;
 use super::ops;
 use super::proto::{DataType, DimensionValue, GraphProto, ModelProto, TypeValue, ValueInfoProto};
 use crate::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatValue, ValueId};
-use crate::prune;
+use crate::passes;
 
 /// The most elements that a value may have: far beyond what can be proved, far from overflowing.
 const LARGEST: usize = 1 << 26;
@@ -36,7 +36,6 @@ pub(super) enum Binding {
 pub(super) struct Lowering {
     values: Vec<FloatValue>,
     nodes: Vec<FloatNode>,
-    producers: Vec<Option<usize>>,
     bindings: HashMap<String, Binding>,
 }
 
@@ -46,8 +45,7 @@ pub(super) fn lower(model: &ModelProto, fallback_name: &str) -> Result<FloatGrap
     check_opset(model)?;
     check_operators(graph)?;
     let output = single_output(graph)?;
-    let mut lowering =
-        Lowering { values: Vec::new(), nodes: Vec::new(), producers: Vec::new(), bindings: HashMap::new() };
+    let mut lowering = Lowering { values: Vec::new(), nodes: Vec::new(), bindings: HashMap::new() };
     lowering.bind_initializers(graph)?;
     let input = lowering.bind_input(graph)?;
     for proto in &graph.node {
@@ -62,7 +60,7 @@ pub(super) fn lower(model: &ModelProto, fallback_name: &str) -> Result<FloatGrap
         Binding::Constant(_) => return Err(ImportError::ConstantOutput { output }),
     };
     let name = if graph.name.is_empty() { fallback_name.to_string() } else { graph.name.clone() };
-    Ok(prune::prune(FloatGraph { name, values: lowering.values, nodes: lowering.nodes, input, output }))
+    Ok(passes::simplify(FloatGraph { name, values: lowering.values, nodes: lowering.nodes, input, output }))
 }
 
 fn check_opset(model: &ModelProto) -> Result<(), ImportError> {
@@ -157,16 +155,30 @@ impl Lowering {
         }
     }
 
-    /// The operation that made a value; nothing for the network's input.
-    pub(super) fn producer(&self, flow: &Flow) -> Option<&FloatNode> {
-        self.producers[flow.id.0].map(|index| &self.nodes[index])
+    /// Input `index` as a constant that must be there.
+    pub(super) fn required(&self, node: &Node, index: usize) -> Result<Rc<Constant>, ImportError> {
+        self.constant(node, index)?.ok_or_else(|| node.shape_error(format!("its input {index} is missing")))
+    }
+
+    /// The flow under another ONNX shape of as many elements.
+    pub(super) fn viewed(&mut self, node: &Node, flow: &Flow, shape: Vec<usize>) -> Flow {
+        if stored_shape(&flow.shape) == stored_shape(&shape) {
+            return Flow { id: flow.id, shape };
+        }
+        self.push(node, FloatOp::Reshape { input: flow.id }, shape)
+    }
+
+    /// Number of elements of a result; refuses more than can be computed with.
+    pub(super) fn check_size(&self, node: &Node, shape: &[usize]) -> Result<usize, ImportError> {
+        let elements = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        let elements = elements.filter(|&count| count <= LARGEST);
+        elements.ok_or_else(|| node.shape_error(format!("its result {shape:?} has more than 2^26 elements")))
     }
 
     /// Appends an operation whose result has the ONNX shape `shape`, under the node's name.
     pub(super) fn push(&mut self, node: &Node, op: FloatOp, shape: Vec<usize>) -> Flow {
         let label = node.outputs().first().map_or("", String::as_str);
         let id = self.push_value(label, &shape);
-        self.producers[id.0] = Some(self.nodes.len());
         self.nodes.push(FloatNode { name: node.name(), op, output: id });
         Flow { id, shape }
     }
@@ -195,23 +207,21 @@ impl Lowering {
         self.push(node, FloatOp::Reshape { input: result.id }, shape)
     }
 
-    /// Appends an operation under another node's name: one that `node` was merged into.
-    pub(super) fn push_merged(&mut self, node: &Node, name: String, op: FloatOp, shape: Vec<usize>) -> Flow {
-        let flow = self.push(node, op, shape);
-        if let Some(last) = self.nodes.last_mut() {
-            last.name = name;
-        }
-        flow
-    }
-
     /// Binds the node's first output; refuses a value too large to compute with.
     pub(super) fn bind(&mut self, node: &Node, binding: Binding) -> Result<(), ImportError> {
-        let name = node.outputs().first().ok_or_else(|| node.shape_error("it has no output"))?;
+        self.bind_output(node, 0, binding)
+    }
+
+    /// Binds one of the node's outputs, as [`Self::bind`] does.
+    pub(super) fn bind_output(
+        &mut self,
+        node: &Node,
+        output: usize,
+        binding: Binding,
+    ) -> Result<(), ImportError> {
+        let name = node.outputs().get(output).ok_or_else(|| node.shape_error("it has no output"))?;
         if let Binding::Flow(flow) = &binding {
-            let elements = flow.shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-            elements.filter(|&count| count <= LARGEST).ok_or_else(|| {
-                node.shape_error(format!("its result {:?} has more than 2^26 elements", flow.shape))
-            })?;
+            self.check_size(node, &flow.shape)?;
         }
         match self.bindings.insert(name.clone(), binding) {
             None => Ok(()),
@@ -221,7 +231,6 @@ impl Lowering {
 
     fn push_value(&mut self, name: &str, shape: &[usize]) -> ValueId {
         self.values.push(FloatValue { name: name.to_string(), shape: stored_shape(shape) });
-        self.producers.push(None);
         ValueId(self.values.len() - 1)
     }
 }

@@ -70,6 +70,12 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// A text attribute, or its default.
+    pub(super) fn text(&self, name: &str, default: &str) -> String {
+        let text = |attribute: &AttributeProto| String::from_utf8_lossy(&attribute.s).into_owned();
+        self.attribute(name).map_or_else(|| default.to_string(), text)
+    }
+
     /// A list attribute.
     pub(super) fn integers(&self, name: &str) -> Option<&'a [i64]> {
         self.attribute(name).map(|attribute| attribute.ints.as_slice())

@@ -1,229 +1,250 @@
-//! Add, Sub, Mul, Div: sums of activations, and constants that merge into the operation before them.
+//! Add, Sub, Mul, Div, Neg, Sum, Mean: sums and products of activations and constants, with broadcasting.
 
 use super::super::constant::Constant;
 use super::super::error::ImportError;
-use super::super::lowering::{Binding, Flow, Lowering};
+use super::super::lowering::{Binding, Flow, Lowering, stored_shape};
 use super::super::node::Node;
-use crate::float_graph::{FloatMatrix, FloatOp, FloatTerm, ValueId};
+use super::fold::{self, Combine};
+use super::layout::{broadcast, broadcast_shape, expand, spread};
+use crate::convolution::{Convolution, Window};
+use crate::float_graph::{FloatMatrix, FloatOp, FloatTerm};
+use crate::function::Function;
+
+/// A window that leaves its axis as it is.
+const UNIT: Window = Window { kernel: 1, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0 };
+
+/// `factor * flow + shift`: each constant one for all elements, or one for each; an empty shift is zero.
+pub(super) struct Affine {
+    pub(super) factor: Vec<f32>,
+    pub(super) shift: Vec<f32>,
+    /// Shape of the flow and of the result.
+    pub(super) shape: Vec<usize>,
+}
 
 pub(super) fn add(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
-    match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
-        (Binding::Flow(left), Binding::Flow(right)) => sum(lowering, node, (&left, 1.0), (&right, 1.0)),
-        (Binding::Flow(flow), Binding::Constant(constant))
-        | (Binding::Constant(constant), Binding::Flow(flow)) => {
-            let (shift, shape) = expand(node, &constant, &flow.shape)?;
-            affine(lowering, node, &flow, Affine { factor: vec![1.0], shift, shape })
-        }
-        _ => Err(both_constant(node)),
-    }
+    linear(lowering, node, (1.0, 1.0))
 }
 
 pub(super) fn sub(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
-    match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
-        (Binding::Flow(left), Binding::Flow(right)) => sum(lowering, node, (&left, 1.0), (&right, -1.0)),
+    linear(lowering, node, (1.0, -1.0))
+}
+
+/// `signs.0 * left + signs.1 * right`.
+fn linear(lowering: &mut Lowering, node: &Node, signs: (f32, f32)) -> Result<(), ImportError> {
+    let result = match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
+        (Binding::Flow(left), Binding::Flow(right)) => {
+            sum(lowering, node, &[(left, signs.0), (right, signs.1)])?
+        }
         (Binding::Flow(flow), Binding::Constant(constant)) => {
-            let (mut shift, shape) = expand(node, &constant, &flow.shape)?;
-            shift.iter_mut().for_each(|value| *value = -*value);
-            affine(lowering, node, &flow, Affine { factor: vec![1.0], shift, shape })
+            shifted(lowering, node, (&flow, signs.0), (&constant, signs.1))?
         }
         (Binding::Constant(constant), Binding::Flow(flow)) => {
-            let (shift, shape) = expand(node, &constant, &flow.shape)?;
-            affine(lowering, node, &flow, Affine { factor: vec![-1.0], shift, shape })
+            shifted(lowering, node, (&flow, signs.1), (&constant, signs.0))?
         }
-        _ => Err(both_constant(node)),
-    }
+        (Binding::Constant(left), Binding::Constant(right)) => {
+            let combine = if signs.1 < 0.0 { Combine::Subtract } else { Combine::Add };
+            return fold::combined(lowering, node, (&left, &right), combine);
+        }
+    };
+    lowering.bind(node, Binding::Flow(result))
+}
+
+fn shifted(
+    lowering: &mut Lowering,
+    node: &Node,
+    (flow, factor): (&Flow, f32),
+    (constant, sign): (&Constant, f32),
+) -> Result<Flow, ImportError> {
+    let (flow, shape) = aligned(lowering, node, flow, constant)?;
+    let mut shift = expand(constant, &shape)?;
+    shift.iter_mut().for_each(|value| *value *= sign);
+    Ok(affine(lowering, node, &flow, Affine { factor: vec![factor], shift, shape }))
+}
+
+/// The flow repeated to the shape that it and the constant broadcast to.
+fn aligned(
+    lowering: &mut Lowering,
+    node: &Node,
+    flow: &Flow,
+    constant: &Constant,
+) -> Result<(Flow, Vec<usize>), ImportError> {
+    let shape = broadcast_shape(node, &flow.shape, &constant.shape)?;
+    lowering.check_size(node, &shape)?;
+    Ok((spread(lowering, node, flow, &shape), shape))
 }
 
 pub(super) fn mul(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
-    match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
-        (Binding::Flow(_), Binding::Flow(_)) => {
-            Err(node
-                .unsupported("the product of two activations is not supported; only constants may multiply"))
-        }
+    let result = match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
+        (Binding::Flow(left), Binding::Flow(right)) => product(lowering, node, &left, &right)?,
         (Binding::Flow(flow), Binding::Constant(constant))
         | (Binding::Constant(constant), Binding::Flow(flow)) => {
-            let (factor, shape) = expand(node, &constant, &flow.shape)?;
-            affine(lowering, node, &flow, Affine { factor, shift: Vec::new(), shape })
+            scaled(lowering, node, &flow, &constant, |value| value)?
         }
-        _ => Err(both_constant(node)),
-    }
-}
-
-pub(super) fn div(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
-    match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
-        (Binding::Flow(flow), Binding::Constant(constant)) => {
-            let (mut factor, shape) = expand(node, &constant, &flow.shape)?;
-            factor.iter_mut().for_each(|value| *value = 1.0 / *value);
-            if factor.iter().any(|value| !value.is_finite()) {
-                return Err(
-                    node.unsupported(format!("`{}` has a divisor that is zero or nearly so", constant.name))
-                );
-            }
-            affine(lowering, node, &flow, Affine { factor, shift: Vec::new(), shape })
-        }
-        (Binding::Constant(_), Binding::Constant(_)) => Err(both_constant(node)),
-        _ => Err(node.unsupported("division by an activation is not supported; only constants may divide")),
-    }
-}
-
-fn both_constant(node: &Node) -> ImportError {
-    node.unsupported("both operands are constants; fold constants before exporting")
-}
-
-/// `y = factor * x + shift`, `factor` one or one for each element, `shift` none or one for each element.
-struct Affine {
-    factor: Vec<f32>,
-    shift: Vec<f32>,
-    shape: Vec<usize>,
-}
-
-/// Merges `affine` into the operation that made `flow` where that is linear; a Sum of its own otherwise.
-fn affine(lowering: &mut Lowering, node: &Node, flow: &Flow, affine: Affine) -> Result<(), ImportError> {
-    let uniform = affine.factor.iter().all(|value| *value == affine.factor[0]);
-    let merged = match lowering.producer(flow) {
-        Some(producer) => {
-            let op = match &producer.op {
-                FloatOp::Linear { input, weights, bias } => merge_into_linear(*input, weights, bias, &affine),
-                FloatOp::Sum { terms, bias } if uniform => Some(merge_into_sum(terms, bias, &affine)),
-                _ => None,
-            };
-            op.map(|op| (producer.name.clone(), op))
-        }
-        None => None,
-    };
-    let result = match merged {
-        Some((name, op)) => lowering.push_merged(node, name, op, affine.shape),
-        None if uniform => {
-            let factor = affine.factor.first().copied().unwrap_or(1.0);
-            let elements = affine.shape.iter().product();
-            let op = FloatOp::sum(elements, vec![(flow.id, factor)], affine.shift);
-            lowering.push(node, op, affine.shape)
-        }
-        None => {
-            let reason = "multiplying by different constants is only supported right after Gemm or MatMul, one \
-                          constant for each output; merge the scaling into the layer after it before exporting";
-            return Err(node.unsupported(reason));
+        (Binding::Constant(left), Binding::Constant(right)) => {
+            return fold::combined(lowering, node, (&left, &right), Combine::Multiply);
         }
     };
     lowering.bind(node, Binding::Flow(result))
 }
 
-/// The linear operation followed by `affine`, if that treats all positions of an output alike.
-fn merge_into_linear(
-    input: ValueId,
-    weights: &FloatMatrix,
-    bias: &[f32],
-    affine: &Affine,
-) -> Option<FloatOp> {
-    let rows = weights.rows;
-    let factor = periodic(&affine.factor, rows)?;
-    let shift = periodic(&affine.shift, rows)?;
-    let mut values = weights.values.clone();
-    for (row, values) in values.chunks_exact_mut(weights.columns).enumerate() {
-        values.iter_mut().for_each(|value| *value *= factor.get(row).copied().unwrap_or(1.0));
-    }
-    let merged = bias.iter().enumerate().map(|(row, &bias)| {
-        bias * factor.get(row).copied().unwrap_or(1.0) + shift.get(row).copied().unwrap_or(0.0)
-    });
-    let bias = merged.collect();
-    Some(FloatOp::Linear { input, weights: FloatMatrix { rows, columns: weights.columns, values }, bias })
-}
-
-/// The first `rows` of values that repeat with that period; a single value repeats for all.
-fn periodic(values: &[f32], rows: usize) -> Option<Vec<f32>> {
-    match values {
-        [] => Some(Vec::new()),
-        [one] => Some(vec![*one; rows]),
-        many if many.len() < rows => None,
-        many => many.chunks(rows).all(|chunk| chunk == &many[..rows]).then(|| many[..rows].to_vec()),
-    }
-}
-
-fn merge_into_sum(terms: &[FloatTerm], bias: &[f32], affine: &Affine) -> FloatOp {
-    let factor = affine.factor.first().copied().unwrap_or(1.0);
-    let scaled = |term: &FloatTerm| FloatTerm { coefficient: term.coefficient * factor, ..term.clone() };
-    let terms = terms.iter().map(scaled).collect();
-    let mut merged: Vec<f32> = bias.iter().map(|value| value * factor).collect();
-    if merged.is_empty() {
-        merged.clone_from(&affine.shift);
-    } else {
-        merged.iter_mut().zip(&affine.shift).for_each(|(bias, shift)| *bias += shift);
-    }
-    FloatOp::Sum { terms, bias: merged }
-}
-
-/// `left.1 * left.0 + right.1 * right.0`.
-pub(super) fn sum(
+fn scaled(
     lowering: &mut Lowering,
     node: &Node,
-    left: (&Flow, f32),
-    right: (&Flow, f32),
-) -> Result<(), ImportError> {
-    let (core, other) = (without_leading_ones(&left.0.shape), without_leading_ones(&right.0.shape));
-    if core != other {
-        let shapes = format!("{:?} and {:?}", left.0.shape, right.0.shape);
-        return Err(node.unsupported(format!("activations of shapes {shapes} are not added by broadcasting")));
+    flow: &Flow,
+    constant: &Constant,
+    factor: impl Fn(f32) -> f32,
+) -> Result<Flow, ImportError> {
+    let (flow, shape) = aligned(lowering, node, flow, constant)?;
+    let mut factors = expand(constant, &shape)?;
+    factors.iter_mut().for_each(|value| *value = factor(*value));
+    if factors.iter().any(|value| !value.is_finite()) {
+        return Err(node.unsupported(format!("`{}` has a divisor that is zero or nearly so", constant.name)));
     }
-    let longer = if left.0.shape.len() >= right.0.shape.len() { left.0 } else { right.0 };
-    let shape = longer.shape.clone();
-    let elements = shape.iter().product();
-    let mut terms: Vec<(ValueId, f32)> = Vec::new();
-    let mut bias: Vec<f32> = Vec::new();
-    for (flow, sign) in [left, right] {
-        // A scaled or shifted value joins with its factor; a longer sum stays one rounded value, because
-        // chains of residual sums would otherwise grow with the depth.
-        let (parts, offsets) = match lowering.producer(flow).map(|producer| &producer.op) {
-            Some(FloatOp::Sum { terms, bias }) => match terms.as_slice() {
-                [term] if term.access.is_identity(elements) => {
-                    (vec![(term.input, term.coefficient)], bias.clone())
-                }
-                _ => (vec![(flow.id, 1.0)], Vec::new()),
-            },
-            _ => (vec![(flow.id, 1.0)], Vec::new()),
-        };
-        for (value, coefficient) in parts {
-            match terms.iter_mut().find(|term| term.0 == value) {
-                Some(term) => term.1 += sign * coefficient,
-                None => terms.push((value, sign * coefficient)),
+    Ok(affine(lowering, node, &flow, Affine { factor: factors, shift: Vec::new(), shape }))
+}
+
+/// The product of two flows that broadcast to one shape.
+fn product(lowering: &mut Lowering, node: &Node, left: &Flow, right: &Flow) -> Result<Flow, ImportError> {
+    let shape = broadcast_shape(node, &left.shape, &right.shape)?;
+    lowering.check_size(node, &shape)?;
+    let left = spread(lowering, node, left, &shape).id;
+    let right = spread(lowering, node, right, &shape).id;
+    let op = match left == right {
+        true => FloatOp::Pointwise { input: left, function: Function::Square },
+        false => FloatOp::Multiply { left, right },
+    };
+    Ok(lowering.push(node, op, shape))
+}
+
+/// Division by an activation is a product with its reciprocal.
+pub(super) fn div(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
+    let result = match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
+        (Binding::Flow(flow), Binding::Constant(constant)) => {
+            scaled(lowering, node, &flow, &constant, |value| 1.0 / value)?
+        }
+        (left, Binding::Flow(flow)) => {
+            let op = FloatOp::Pointwise { input: flow.id, function: Function::Reciprocal };
+            let right = lowering.push(node, op, flow.shape);
+            match left {
+                Binding::Flow(left) => product(lowering, node, &left, &right)?,
+                Binding::Constant(constant) => scaled(lowering, node, &right, &constant, |value| value)?,
             }
         }
-        if bias.is_empty() {
-            bias = vec![0.0; offsets.len()];
+        (Binding::Constant(left), Binding::Constant(right)) => {
+            return fold::combined(lowering, node, (&left, &right), Combine::Divide);
         }
-        bias.iter_mut().zip(offsets).for_each(|(bias, offset)| *bias += sign * offset);
-    }
-    let result = lowering.push(node, FloatOp::sum(elements, terms, bias), shape);
+    };
     lowering.bind(node, Binding::Flow(result))
 }
 
-fn without_leading_ones(shape: &[usize]) -> &[usize] {
-    let ones = shape.iter().take_while(|&&size| size == 1).count();
-    &shape[ones..]
+pub(super) fn neg(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
+    match lowering.operand(node, 0)? {
+        Binding::Flow(flow) => {
+            let result = negated(lowering, node, &flow);
+            lowering.bind(node, Binding::Flow(result))
+        }
+        Binding::Constant(constant) => {
+            fold::mapped(lowering, node, &constant, |value| -value, |value| value.wrapping_neg())
+        }
+    }
 }
 
-/// The constant broadcast to `shape`, or one value if it is a scalar; and the result's shape, which may have
-/// gained leading axes of size 1.
-fn expand(node: &Node, constant: &Constant, shape: &[usize]) -> Result<(Vec<f32>, Vec<usize>), ImportError> {
-    let values = constant.finite()?;
-    let rank = shape.len().max(constant.shape.len());
-    let pad = |shape: &[usize]| [vec![1; rank - shape.len()], shape.to_vec()].concat();
-    let (own, result) = (pad(&constant.shape), pad(shape));
-    if own.iter().zip(&result).any(|(&own, &size)| own != size && own != 1) {
-        let shapes =
-            format!("`{}` of shape {:?} does not broadcast to {shape:?}", constant.name, constant.shape);
-        return Err(
-            node.unsupported(format!("{shapes}; an activation cannot be broadcast to a constant's shape"))
-        );
-    }
-    let elements = result.iter().product::<usize>();
-    let expanded = (0..elements).map(|flat| {
-        let (mut rest, mut stride, mut position) = (flat, 1, 0);
-        for (&own, &size) in own.iter().zip(&result).rev() {
-            position += if own == 1 { 0 } else { (rest % size) * stride };
-            stride *= own;
-            rest /= size;
+/// `-flow`.
+pub(super) fn negated(lowering: &mut Lowering, node: &Node, flow: &Flow) -> Flow {
+    let op = FloatOp::sum(flow.shape.iter().product(), vec![(flow.id, -1.0)], Vec::new());
+    lowering.push(node, op, flow.shape.clone())
+}
+
+pub(super) fn sum_of_all(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
+    all(lowering, node, 1.0)
+}
+
+pub(super) fn mean_of_all(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
+    all(lowering, node, 1.0 / node.inputs().max(1) as f32)
+}
+
+fn all(lowering: &mut Lowering, node: &Node, factor: f32) -> Result<(), ImportError> {
+    let (mut flows, mut constants) = (Vec::new(), Vec::new());
+    for index in 0..node.inputs() {
+        match lowering.operand(node, index)? {
+            Binding::Flow(flow) => flows.push((flow, factor)),
+            Binding::Constant(constant) => constants.push(constant),
         }
-        values[position]
-    });
-    Ok((expanded.collect(), result))
+    }
+    if flows.is_empty() {
+        return Err(node.unsupported("all its operands are constants; fold constants before exporting"));
+    }
+    let mut result = sum(lowering, node, &flows)?;
+    for constant in constants {
+        result = shifted(lowering, node, (&result, 1.0), (&constant, factor))?;
+    }
+    lowering.bind(node, Binding::Flow(result))
+}
+
+/// The sum of flows, each with its factor, that broadcast to one shape.
+pub(super) fn sum(lowering: &mut Lowering, node: &Node, flows: &[(Flow, f32)]) -> Result<Flow, ImportError> {
+    let mut shape = Vec::new();
+    for (flow, _) in flows {
+        shape = broadcast_shape(node, &shape, &flow.shape)?;
+    }
+    lowering.check_size(node, &shape)?;
+    let term = |(flow, coefficient): &(Flow, f32)| FloatTerm {
+        input: flow.id,
+        coefficient: *coefficient,
+        access: broadcast(&flow.shape, &shape),
+    };
+    let op = FloatOp::Sum { terms: flows.iter().map(term).collect(), bias: Vec::new() };
+    Ok(lowering.push(node, op, shape))
+}
+
+/// A flow scaled and shifted: a sum where the factor is one for all, a convolution with as many groups as channels where it
+/// is one for each channel, and one with as many groups as elements otherwise.
+pub(super) fn affine(lowering: &mut Lowering, node: &Node, flow: &Flow, affine: Affine) -> Flow {
+    let Affine { factor, mut shift, shape } = affine;
+    let flow = lowering.viewed(node, flow, shape.clone());
+    let elements: usize = shape.iter().product();
+    if shift.iter().all(|&value| value == 0.0) {
+        shift.clear();
+    }
+    let first = factor.first().copied().unwrap_or(1.0);
+    if factor.iter().all(|&value| value == first) {
+        if first == 1.0 && shift.is_empty() {
+            return flow;
+        }
+        return lowering.push(node, FloatOp::sum(elements, vec![(flow.id, first)], shift), shape);
+    }
+    let stored = stored_shape(&shape);
+    let channels = stored[0];
+    let by_channel = |values: &[f32]| {
+        let channel = values.chunks_exact(elements / channels);
+        let same = channel.clone().all(|channel| channel.iter().all(|value| *value == channel[0]));
+        same.then(|| channel.map(|channel| channel[0]).collect::<Vec<f32>>())
+    };
+    match by_channel(&factor) {
+        Some(factor) => {
+            let (bias, rest) = match by_channel(&shift) {
+                Some(bias) if !bias.is_empty() => (bias, Vec::new()),
+                _ => (vec![0.0; channels], shift),
+            };
+            let op = depthwise(flow.id, factor, bias, stored.len() - 1);
+            let result = lowering.push(node, op, shape.clone());
+            match rest.is_empty() {
+                true => result,
+                false => lowering.push(node, FloatOp::sum(elements, vec![(result.id, 1.0)], rest), shape),
+            }
+        }
+        None => {
+            let flat = lowering.viewed(node, &flow, vec![1, elements]);
+            let bias = if shift.is_empty() { vec![0.0; elements] } else { shift };
+            let result = lowering.push(node, depthwise(flat.id, factor, bias, 0), vec![1, elements]);
+            lowering.viewed(node, &result, shape)
+        }
+    }
+}
+
+/// Each channel times its factor plus its bias.
+fn depthwise(input: crate::float_graph::ValueId, factor: Vec<f32>, bias: Vec<f32>, axes: usize) -> FloatOp {
+    let geometry = Convolution { groups: factor.len(), windows: vec![UNIT; axes] };
+    let weights = FloatMatrix { rows: factor.len(), columns: 1, values: factor };
+    FloatOp::Convolution { input, geometry, weights, bias }
 }

@@ -41,7 +41,10 @@ pub(super) fn gemm(lowering: &mut Lowering, node: &Node) -> Result<(), ImportErr
     };
     let result = lowering.push_linear(node, &flow, (weights, bias), shape);
     match addend {
-        Some(Binding::Flow(addend)) => sum(lowering, node, (&result, 1.0), (&addend, beta)),
+        Some(Binding::Flow(addend)) => {
+            let result = sum(lowering, node, &[(result, 1.0), (addend, beta)])?;
+            lowering.bind(node, Binding::Flow(result))
+        }
         _ => lowering.bind(node, Binding::Flow(result)),
     }
 }

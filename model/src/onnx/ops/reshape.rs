@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use super::super::constant::Constant;
 use super::super::error::ImportError;
-use super::super::lowering::{Binding, Lowering, stored_shape};
+use super::super::lowering::{Binding, Lowering};
 use super::super::node::Node;
 use super::axis;
-use crate::float_graph::FloatOp;
+use super::layout::shape_of;
 
 pub(super) fn flatten(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
     let shape = operand_shape(lowering, node)?;
@@ -81,30 +81,30 @@ fn axes(lowering: &Lowering, node: &Node) -> Result<Option<Vec<i64>>, ImportErro
 }
 
 fn operand_shape(lowering: &Lowering, node: &Node) -> Result<Vec<usize>, ImportError> {
-    Ok(match lowering.operand(node, 0)? {
-        Binding::Flow(flow) => flow.shape,
-        Binding::Constant(constant) => constant.shape.clone(),
-    })
+    Ok(shape_of(&lowering.operand(node, 0)?))
 }
 
 /// Binds the first operand's elements under another shape.
-pub(super) fn view(lowering: &mut Lowering, node: &Node, shape: Vec<usize>) -> Result<(), ImportError> {
+fn view(lowering: &mut Lowering, node: &Node, shape: Vec<usize>) -> Result<(), ImportError> {
     let operand = lowering.operand(node, 0)?;
-    let own = match &operand {
-        Binding::Flow(flow) => flow.shape.clone(),
-        Binding::Constant(constant) => constant.shape.clone(),
-    };
+    let result = viewed(lowering, node, operand, shape)?;
+    lowering.bind(node, result)
+}
+
+/// An operand's elements under another shape.
+pub(super) fn viewed(
+    lowering: &mut Lowering,
+    node: &Node,
+    operand: Binding,
+    shape: Vec<usize>,
+) -> Result<Binding, ImportError> {
+    let own = shape_of(&operand);
     let count = |shape: &[usize]| shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     if count(&own) != count(&shape) {
         return Err(node.shape_error(format!("{own:?} cannot be viewed as {shape:?}")));
     }
-    let binding = match operand {
+    Ok(match operand {
         Binding::Constant(constant) => Binding::Constant(Rc::new(Constant { shape, ..(*constant).clone() })),
-        Binding::Flow(mut flow) if stored_shape(&own) == stored_shape(&shape) => {
-            flow.shape = shape;
-            Binding::Flow(flow)
-        }
-        Binding::Flow(flow) => Binding::Flow(lowering.push(node, FloatOp::Reshape { input: flow.id }, shape)),
-    };
-    lowering.bind(node, binding)
+        Binding::Flow(flow) => Binding::Flow(lowering.viewed(node, &flow, shape)),
+    })
 }

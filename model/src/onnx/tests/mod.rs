@@ -10,6 +10,7 @@ use super::proto::{
     OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto, type_proto,
 };
 use crate::float_graph::{FloatGraph, FloatOp};
+use crate::function::Function;
 
 /// A model under construction: one input `x`, one output `y`, operator set 13.
 struct Model(ModelProto);
@@ -103,8 +104,13 @@ impl Model {
     fn kinds(&self) -> Vec<&'static str> {
         let kind = |op: &FloatOp| match op {
             FloatOp::Linear { .. } => "Linear",
+            FloatOp::Convolution { .. } => "Convolution",
             FloatOp::Sum { .. } => "Sum",
-            FloatOp::Clamp { .. } => "Clamp",
+            FloatOp::Maximum { .. } => "Maximum",
+            FloatOp::Multiply { .. } => "Multiply",
+            FloatOp::Pointwise { function: Function::Clamp { .. }, .. } => "Clamp",
+            FloatOp::Pointwise { .. } => "Pointwise",
+            FloatOp::ArgMax { .. } => "ArgMax",
             FloatOp::Reshape { .. } => "Reshape",
         };
         self.imported().nodes.iter().map(|node| kind(&node.op)).collect()
