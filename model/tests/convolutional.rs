@@ -324,3 +324,58 @@ fn the_report_names_the_worst_layers() {
     assert!(report.to_string().contains(&format!("worst layers: third_relu ({ratio:.1} dB), ")), "{report}");
     assert_eq!(report.worst(99).len(), report.layers.len());
 }
+
+/// Inverted bottlenecks as in MobileNet with ReLU, whose channels have ranges as uneven as trained ones.
+fn separable(seed: u64, unevenness: f32) -> (Network, Dataset) {
+    let mut net = Network::new(seed, &[3, 14, 14]);
+    let mut value = net.convolution("stem", ValueId(0), (12, 1), window(3, 1, 1));
+    value = net.relu("stem_relu", value);
+    for block in 0..3 {
+        let expanded = net.convolution(&format!("expand{block}"), value, (36, 1), window(1, 1, 0));
+        let expanded = net.relu(&format!("expand{block}_relu"), expanded);
+        let depth = net.convolution(&format!("depth{block}"), expanded, (36, 36), window(3, 1, 1));
+        let depth = net.relu(&format!("depth{block}_relu"), depth);
+        let projected = net.convolution(&format!("project{block}"), depth, (12, 1), window(1, 1, 0));
+        value = net.add(&format!("add{block}"), &[(projected, 1.0), (value, 0.7)]);
+    }
+    let pooled = net.global_average("pool", value);
+    let flat = net.reshape("flat", pooled, &[12]);
+    net.dense("classes", flat, 10);
+    // Uneven channels that the next layer makes up for, as training leaves them.
+    let uneven: Vec<f32> = (0..36).map(|channel| unevenness.powf((channel * 7 % 36) as f32 / 36.0)).collect();
+    for node in &mut net.graph.nodes {
+        let FloatOp::Convolution { weights, bias, .. } = &mut node.op else { continue };
+        let columns = weights.columns;
+        if node.name.starts_with("expand") || node.name.starts_with("depth") {
+            for (row, factor) in weights.values.chunks_mut(columns).zip(&uneven) {
+                row.iter_mut().for_each(|weight| *weight *= factor);
+            }
+            bias.iter_mut().zip(&uneven).for_each(|(bias, factor)| *bias *= factor);
+        }
+        if node.name.starts_with("project") {
+            for (index, weight) in weights.values.iter_mut().enumerate() {
+                *weight /= uneven[index % columns].powi(2);
+            }
+        }
+    }
+    let data = net.images(12);
+    (net, data)
+}
+
+#[test]
+fn equalisation_and_bias_correction_lower_the_error() {
+    for unevenness in [1.0, 8.0] {
+        let (net, data) = separable(10, unevenness);
+        let quality = |equalisation, bias_correction| {
+            let options = QuantisationOptions { equalisation, bias_correction, ..Default::default() };
+            quality(&net.graph, &with(&net.graph, &data, &options).graph, &data)
+        };
+        let (neither, corrected, equalised, both) =
+            (quality(false, false), quality(false, true), quality(true, false), quality(true, true));
+        println!(
+            "unevenness {unevenness}: {neither} dB, {corrected} corrected, {equalised} equalised, {both} both"
+        );
+        assert!(corrected > neither && both > corrected - 0.5, "{neither} {corrected} {equalised} {both}");
+        assert!(unevenness == 1.0 || both > corrected + 3.0, "{corrected} {both}");
+    }
+}

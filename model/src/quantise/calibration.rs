@@ -44,6 +44,10 @@ pub(super) struct Statistics {
     pub(super) histogram: Histogram,
     /// Mean of each channel, the first axis; kept for what convolutions read.
     pub(super) channels: Vec<f64>,
+    /// Largest magnitude of each channel.
+    pub(super) maxima: Vec<f32>,
+    /// Mean square of each channel.
+    pub(super) squares: Vec<f64>,
     /// Mean of each index of the last axis; kept for what linear layers read.
     pub(super) features: Vec<f64>,
 }
@@ -64,10 +68,17 @@ impl Statistics {
         let mut histogram = Histogram::default();
         histogram.add(values);
         let (mut channels, mut features) = (Vec::new(), Vec::new());
+        let (mut maxima, mut channel_squares) = (Vec::new(), Vec::new());
         if let (true, Some(&count)) = (needed.channels, shape.first()) {
             let channel = (values.len() / count.max(1)).max(1);
-            let mean = |values: &[f32]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / channel as f64;
-            channels = values.chunks(channel).map(mean).collect();
+            for values in values.chunks(channel) {
+                let mean = |of: fn(f64) -> f64| {
+                    values.iter().map(|&v| of(f64::from(v))).sum::<f64>() / channel as f64
+                };
+                channels.push(mean(|v| v));
+                channel_squares.push(mean(|v| v * v));
+                maxima.push(values.iter().fold(0.0f32, |largest, value| largest.max(value.abs())));
+            }
         }
         if let (true, Some(&count)) = (needed.features, shape.last()) {
             let positions = (values.len() / count.max(1)).max(1) as f64;
@@ -76,7 +87,7 @@ impl Statistics {
                 features.iter_mut().zip(position).for_each(|(sum, &v)| *sum += f64::from(v) / positions);
             }
         }
-        Self { seen, range: seen, histogram, channels, features }
+        Self { seen, range: seen, histogram, channels, maxima, squares: channel_squares, features }
     }
 
     /// Adds what another sample showed; the order of samples fixes the rounding of the sums.
@@ -86,6 +97,8 @@ impl Statistics {
         self.seen.mean_square += other.seen.mean_square;
         self.histogram.merge(other.histogram);
         self.channels.iter_mut().zip(other.channels).for_each(|(sum, mean)| *sum += mean);
+        self.maxima.iter_mut().zip(other.maxima).for_each(|(max, value)| *max = max.max(value));
+        self.squares.iter_mut().zip(other.squares).for_each(|(sum, mean)| *sum += mean);
         self.features.iter_mut().zip(other.features).for_each(|(sum, mean)| *sum += mean);
     }
 
@@ -94,6 +107,7 @@ impl Statistics {
         let count = samples as f64;
         self.seen.mean_square /= count;
         self.channels.iter_mut().for_each(|sum| *sum /= count);
+        self.squares.iter_mut().for_each(|sum| *sum /= count);
         self.features.iter_mut().for_each(|sum| *sum /= count);
         let Range { min, max, mean_square } = self.seen;
         let (low, high) = match calibration {

@@ -17,6 +17,7 @@
 mod calibration;
 mod classes;
 pub(crate) mod emit;
+mod equalise;
 mod histogram;
 mod plan;
 mod roles;
@@ -55,6 +56,9 @@ pub struct QuantisationOptions {
     pub range: RangePolicy,
     /// Whether biases make up for the mean error that rounded weights make over the calibration set.
     pub bias_correction: bool,
+    /// Whether channels between two convolutions are brought to like ranges where that lowers the error. If it does
+    /// anywhere, the calibration set goes through the network a second time.
+    pub equalisation: bool,
 }
 
 /// What becomes of a value beyond the range that calibration saw.
@@ -76,6 +80,7 @@ impl Default for QuantisationOptions {
             calibration: Calibration::MinMax,
             range: RangePolicy::Saturate,
             bias_correction: true,
+            equalisation: true,
         }
     }
 }
@@ -167,7 +172,15 @@ pub fn quantise(
     check_options(options)?;
     graph.check_structure()?;
     let samples = data.samples(&graph.values[graph.input.0].shape)?;
-    let statistics = calibration::statistics(graph, &samples, (&options.calibration, options.bits))?;
+    let calibrate =
+        |graph: &FloatGraph| calibration::statistics(graph, &samples, (&options.calibration, options.bits));
+    let mut statistics = calibrate(graph)?;
+    let equalised =
+        options.equalisation.then(|| equalise::equalise(graph, &statistics, options.bits)).flatten();
+    let graph = equalised.as_ref().unwrap_or(graph);
+    if equalised.is_some() {
+        statistics = calibrate(graph)?;
+    }
     let plan = plan::plan(graph, &statistics, options);
     let mut emitted = emit::emit(graph, &statistics, &plan, options.bias_correction)?;
     if options.range == RangePolicy::Strict {
