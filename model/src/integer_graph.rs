@@ -417,6 +417,29 @@ impl IntegerGraph {
     /// # Errors
     /// [`GraphError`], naming the node or tensor.
     pub fn check_structure(&self) -> Result<(), GraphError> {
+        self.check_shapes()?;
+        for node in &self.nodes {
+            let IntegerOp::Linear { products, bias } = &node.op else { continue };
+            let need = |what, expected: usize, found: usize| {
+                let length = GraphError::Length { node: node.name.clone(), what, expected, found };
+                if expected == found { Ok(()) } else { Err(length) }
+            };
+            for Product { weights, multipliers, .. } in products {
+                let entries = weights.rows.saturating_mul(weights.columns);
+                need("the weight matrix", entries, weights.values.len())?;
+                need("the list of multipliers", weights.rows, multipliers.len())?;
+                need("the bias", weights.rows, bias.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The part of [`IntegerGraph::check_structure`] that does not ask for weights, multipliers and biases of linear layers:
+    /// they may be left out of a graph that only describes an architecture, and cannot be run.
+    ///
+    /// # Errors
+    /// [`GraphError`], naming the node or tensor.
+    pub fn check_shapes(&self) -> Result<(), GraphError> {
         for tensor in &self.tensors {
             let malformed = |reason| GraphError::Tensor { tensor: tensor.name.clone(), reason };
             tensor
@@ -472,7 +495,7 @@ impl IntegerGraph {
         };
         let output = self.tensor(node.output);
         match &node.op {
-            IntegerOp::Linear { products, bias } => self.check_linear(node, products, bias),
+            IntegerOp::Linear { products, .. } => self.check_linear(node, products),
             IntegerOp::Sum { terms, bias } => {
                 for term in terms {
                     let input = self.tensor(term.input).elements();
@@ -514,7 +537,7 @@ impl IntegerGraph {
         }
     }
 
-    fn check_linear(&self, node: &IntegerNode, products: &[Product], bias: &[i64]) -> Result<(), GraphError> {
+    fn check_linear(&self, node: &IntegerNode, products: &[Product]) -> Result<(), GraphError> {
         let need = |what, expected: usize, found: usize| {
             let length = GraphError::Length { node: node.name.clone(), what, expected, found };
             if expected == found { Ok(()) } else { Err(length) }
@@ -524,11 +547,8 @@ impl IntegerGraph {
         let dense = |product: &Product| product.contraction == Contraction::Dense;
         let first = products.first().is_some_and(dense);
         for product in products {
-            let Product { input, contraction, weights, multipliers } = product;
+            let Product { input, contraction, weights, .. } = product;
             let input = self.tensor(*input);
-            need("the weight matrix", weights.rows.saturating_mul(weights.columns), weights.values.len())?;
-            need("the list of multipliers", weights.rows, multipliers.len())?;
-            need("the bias", weights.rows, bias.len())?;
             need("a row of weights", contraction.columns(&input.shape), weights.columns)?;
             let shape = contraction.output_shape(&input.shape, weights.rows);
             if dense(product) != first || shape.as_deref() != Some(&output.shape) {
