@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use crate::integer_graph::{
-    Contraction, GraphError, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, Product, Term,
+    Contraction, GraphError, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, Product,
+    TensorId, Term,
 };
 use crate::rounding::requantise;
 
@@ -53,54 +54,10 @@ pub fn channel_intervals(
     node: &IntegerNode,
     tensors: &[IntegerTensor],
 ) -> Result<Vec<Interval>, IntervalError> {
-    let interval_of = |id: crate::integer_graph::TensorId| {
-        let unknown =
-            GraphError::UnknownTensor { place: node.name.clone(), id: id.0, tensors: tensors.len() };
-        tensors.get(id.0).map(|tensor| tensor.interval).ok_or(unknown)
-    };
+    let interval_of = |id: TensorId| interval_of(node, tensors, id);
     match &node.op {
-        IntegerOp::Linear { products, bias } => {
-            let mut inputs = Vec::with_capacity(products.len());
-            for product in products {
-                // A convolution meets its padding, which is zero, beside the input.
-                let padded = product.contraction != Contraction::Dense;
-                let interval = interval_of(product.input)?;
-                inputs.push(if padded { interval.hull(Interval { min: 0, max: 0 }) } else { interval });
-            }
-            let channel_interval = |(channel, &bias): (usize, &i64)| {
-                let of_product = |(product, &interval): (&Product, &Interval)| {
-                    let multiplier = i128::from(product.multipliers.get(channel).copied().unwrap_or(0));
-                    let row = product.weights.row(channel);
-                    let sum = |part: fn(i64) -> i64| row.iter().map(|&weight| part(i64::from(weight))).sum();
-                    let (positive, negative): (i64, i64) = (sum(|w| w.max(0)), sum(|w| w.min(0)));
-                    [positive, negative].map(|weights| (i128::from(weights) * multiplier, interval))
-                };
-                combine(products.iter().zip(&inputs).flat_map(of_product), bias)
-                    .ok_or_else(|| IntervalError::Overflow { layer: node.name.clone(), channel })
-            };
-            bias.iter().enumerate().map(channel_interval).collect()
-        }
-        IntegerOp::Sum { terms, bias } => {
-            let output = tensors.get(node.output.0).map_or(0, IntegerTensor::elements);
-            let mut sums = vec![(0i128, 0i128); output];
-            sums.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = (i128::from(bias), i128::from(bias)));
-            for Term { input, coefficient, access } in terms {
-                let interval = interval_of(*input)?;
-                let ends = [interval.min, interval.max].map(|end| i128::from(*coefficient) * i128::from(end));
-                let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
-                access.for_each(|to, _| {
-                    if let Some(sum) = sums.get_mut(to) {
-                        *sum = (sum.0.saturating_add(low), sum.1.saturating_add(high));
-                    }
-                });
-            }
-            let element = |(channel, (min, max)): (usize, (i128, i128))| {
-                let ends = i64::try_from(min).ok().zip(i64::try_from(max).ok());
-                let overflow = || IntervalError::Overflow { layer: node.name.clone(), channel };
-                ends.map(|(min, max)| Interval { min, max }).ok_or_else(overflow)
-            };
-            sums.into_iter().enumerate().map(element).collect()
-        }
+        IntegerOp::Linear { products, bias } => linear_intervals(node, tensors, products, bias),
+        IntegerOp::Sum { terms, bias } => sum_intervals(node, tensors, terms, bias),
         IntegerOp::Activate { input, shift, function, domain } => {
             // Requantisation is monotone, and what lies outside the domain is refused.
             let input = interval_of(*input)?;
@@ -126,6 +83,71 @@ pub fn channel_intervals(
         }
         IntegerOp::Reshape { input } => Ok(vec![interval_of(*input)?]),
     }
+}
+
+fn interval_of(
+    node: &IntegerNode,
+    tensors: &[IntegerTensor],
+    id: TensorId,
+) -> Result<Interval, IntervalError> {
+    let unknown = || GraphError::UnknownTensor { place: node.name.clone(), id: id.0, tensors: tensors.len() };
+    Ok(tensors.get(id.0).map(|tensor| tensor.interval).ok_or_else(unknown)?)
+}
+
+/// One interval for each channel: positive and negative weights are summed apart, so that a row costs two multiplications.
+fn linear_intervals(
+    node: &IntegerNode,
+    tensors: &[IntegerTensor],
+    products: &[Product],
+    bias: &[i64],
+) -> Result<Vec<Interval>, IntervalError> {
+    let mut inputs = Vec::with_capacity(products.len());
+    for product in products {
+        // A convolution meets its padding, which is zero, beside the input.
+        let padded = product.contraction != Contraction::Dense;
+        let interval = interval_of(node, tensors, product.input)?;
+        inputs.push(if padded { interval.hull(Interval { min: 0, max: 0 }) } else { interval });
+    }
+    let channel_interval = |(channel, &bias): (usize, &i64)| {
+        let of_product = |(product, &interval): (&Product, &Interval)| {
+            let multiplier = i128::from(product.multipliers.get(channel).copied().unwrap_or(0));
+            let row = product.weights.row(channel);
+            let sum = |part: fn(i64) -> i64| row.iter().map(|&weight| part(i64::from(weight))).sum();
+            let (positive, negative): (i64, i64) = (sum(|w| w.max(0)), sum(|w| w.min(0)));
+            [positive, negative].map(|weights| (i128::from(weights) * multiplier, interval))
+        };
+        combine(products.iter().zip(&inputs).flat_map(of_product), bias)
+            .ok_or_else(|| IntervalError::Overflow { layer: node.name.clone(), channel })
+    };
+    bias.iter().enumerate().map(channel_interval).collect()
+}
+
+/// One interval for each element.
+fn sum_intervals(
+    node: &IntegerNode,
+    tensors: &[IntegerTensor],
+    terms: &[Term],
+    bias: &[i64],
+) -> Result<Vec<Interval>, IntervalError> {
+    let output = tensors.get(node.output.0).map_or(0, IntegerTensor::elements);
+    let mut sums = vec![(0i128, 0i128); output];
+    sums.iter_mut().zip(bias).for_each(|(sum, &bias)| *sum = (i128::from(bias), i128::from(bias)));
+    for Term { input, coefficient, access } in terms {
+        let interval = interval_of(node, tensors, *input)?;
+        let ends = [interval.min, interval.max].map(|end| i128::from(*coefficient) * i128::from(end));
+        let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        access.for_each(|to, _| {
+            if let Some(sum) = sums.get_mut(to) {
+                *sum = (sum.0.saturating_add(low), sum.1.saturating_add(high));
+            }
+        });
+    }
+    let element = |(channel, (min, max)): (usize, (i128, i128))| {
+        let ends = i64::try_from(min).ok().zip(i64::try_from(max).ok());
+        let overflow = || IntervalError::Overflow { layer: node.name.clone(), channel };
+        ends.map(|(min, max)| Interval { min, max }).ok_or_else(overflow)
+    };
+    sums.into_iter().enumerate().map(element).collect()
 }
 
 /// The least interval that contains all of `intervals`; `[0, 0]` for none.
@@ -173,7 +195,7 @@ fn combine(terms: impl Iterator<Item = (i128, Interval)>, bias: i64) -> Option<I
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::integer_graph::{Activation, TensorId, WeightMatrix};
+    use crate::integer_graph::{Activation, WeightMatrix};
 
     fn tensor(interval: (i64, i64), elements: usize) -> IntegerTensor {
         let interval = Interval { min: interval.0, max: interval.1 };
@@ -255,5 +277,33 @@ mod tests {
         graph.nodes[0].output = TensorId(9);
         assert!(matches!(check_intervals(&graph), Err(IntervalError::Structure(_))));
         assert!(matches!(channel_intervals(&graph.nodes[0], &[]), Err(IntervalError::Structure(_))));
+    }
+
+    #[test]
+    fn maxima_products_indices_and_padding() {
+        let tensors = [tensor((-3, 10), 4), tensor((-5, 7), 4), tensor((0, 0), 4)];
+        let of = |op| {
+            let node = IntegerNode { name: "node".into(), op, output: TensorId(2) };
+            channel_intervals(&node, &tensors)
+        };
+        let (left, right) = (TensorId(0), TensorId(1));
+        assert_eq!(of(IntegerOp::Maximum { left, right }), Ok(vec![Interval { min: -3, max: 10 }]));
+        assert_eq!(of(IntegerOp::Multiply { left, right }), Ok(vec![Interval { min: -50, max: 70 }]));
+        let index = IntegerOp::ArgMax { input: left, length: 4, inner: 1, last: true };
+        assert_eq!(of(index), Ok(vec![Interval { min: 0, max: 3 }]));
+        // The padding of a convolution is zero, outside of its input's interval.
+        let window =
+            crate::convolution::Window { kernel: 1, stride: 1, dilation: 1, pad_begin: 1, pad_end: 0 };
+        let geometry = crate::convolution::Convolution { groups: 1, windows: vec![window] };
+        let product = Product {
+            input: TensorId(0),
+            contraction: Contraction::Convolution(geometry),
+            weights: WeightMatrix { rows: 1, columns: 1, values: vec![2] },
+            multipliers: vec![3],
+        };
+        let op = IntegerOp::Linear { products: vec![product], bias: vec![1] };
+        let node = IntegerNode { name: "padded".into(), op, output: TensorId(1) };
+        let positive = [tensor((4, 10), 4), tensor((0, 0), 5)];
+        assert_eq!(channel_intervals(&node, &positive), Ok(vec![Interval { min: 1, max: 61 }]));
     }
 }

@@ -136,11 +136,10 @@ fn compare_sample(
     layers: &[Layer],
     input: &[f32],
 ) -> Result<Comparison, QuantiseError> {
-    let floats = float.run(input)?;
     let integers = integer.run(&integer.quantise_input(input)?)?;
-    let compare_layer = |layer: &Layer| {
+    let compare_layer = |layer: &Layer, floats: &[f32]| {
         let scale = integer.tensor(layer.tensor).scale;
-        let pairs = floats[layer.value.0].iter().zip(&integers[layer.tensor.0]);
+        let pairs = floats.iter().zip(&integers[layer.tensor.0]);
         let element = |(&float, &integer): (&f32, &i64)| {
             let error = (f64::from(float) - integer as f64 * scale).abs();
             let (signal, noise) = (f64::from(float) * f64::from(float), error * error);
@@ -153,11 +152,16 @@ fn compare_sample(
         });
         LayerComparison { saturated, ..total }
     };
-    Ok(Comparison {
-        layers: layers.iter().map(compare_layer).collect(),
-        float_class: largest(&floats[float.output.0]),
-        integer_class: largest(&integers[integer.output.0]),
-    })
+    let mut compared = vec![LayerComparison::default(); layers.len()];
+    let mut float_class = None;
+    float.run_with(input, |value, floats| {
+        let layers = layers.iter().zip(&mut compared).filter(|(layer, _)| layer.value == value);
+        layers.for_each(|(layer, compared)| *compared = compare_layer(layer, floats));
+        if value == float.output {
+            float_class = largest(floats);
+        }
+    })?;
+    Ok(Comparison { layers: compared, float_class, integer_class: largest(&integers[integer.output.0]) })
 }
 
 /// Index of the largest value, the first among equals; nothing for none.

@@ -199,14 +199,16 @@ fn of_sample(
     sample: usize,
     input: &[f32],
 ) -> Result<Vec<Statistics>, QuantiseError> {
-    let values = graph.run(input)?;
-    let of_value = |(id, elements): (usize, &Vec<f32>)| {
-        if let Some(&value) = elements.iter().find(|value| !value.is_finite()) {
-            let node = graph.nodes.iter().find(|node| node.output.0 == id);
-            let layer = node.map_or(&graph.values[id].name, |node| &node.name).clone();
-            return Err(QuantiseError::NotFinite { layer, sample, value });
-        }
-        Ok(Statistics::of(elements, &graph.values[id].shape, needed[id]))
-    };
-    values.iter().enumerate().map(of_value).collect()
+    let mut statistics = vec![Statistics::of(&[], &[], Needed::default()); graph.values.len()];
+    let mut broken = None;
+    graph.run_with(input, |id, elements| match elements.iter().find(|value| !value.is_finite()) {
+        Some(&value) => broken = broken.or(Some((id, value))),
+        None => statistics[id.0] = Statistics::of(elements, &graph.values[id.0].shape, needed[id.0]),
+    })?;
+    if let Some((id, value)) = broken {
+        let node = graph.nodes.iter().find(|node| node.output == id);
+        let layer = node.map_or(&graph.values[id.0].name, |node| &node.name).clone();
+        return Err(QuantiseError::NotFinite { layer, sample, value });
+    }
+    Ok(statistics)
 }
