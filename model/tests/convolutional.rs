@@ -379,3 +379,59 @@ fn equalisation_and_bias_correction_lower_the_error() {
         assert!(unevenness == 1.0 || both > corrected + 3.0, "{corrected} {both}");
     }
 }
+
+#[test]
+fn dense_residual_sums_are_fused_too() {
+    let mut net = Network::new(11, &[1, 4, 6]);
+    let flat = net.reshape("flat", ValueId(0), &[24]);
+    let first = net.dense("first", flat, 24);
+    let first = net.relu("first_relu", first);
+    let second = net.dense("second", first, 24);
+    let elements = net.elements(second);
+    let sum = FloatOp::sum(elements, vec![(second, -0.5), (first, 0.75), (flat, 1.0)], vec![0.25; 24]);
+    let sum = net.push("sum", vec![24], sum);
+    net.relu("sum_relu", sum);
+    let data = net.images(20);
+    let graph = default(&net.graph, &data).graph;
+    let names: Vec<&str> = graph.nodes.iter().map(|node| node.name.as_str()).collect();
+    // The bias is alike in all places of a channel, and here each element is a channel.
+    assert_eq!(names, ["flat", "first", "first_relu", "sum", "sum_relu"]);
+    let IntegerOp::Linear { products, .. } = &graph.nodes[3].op else { panic!("not fused") };
+    assert_eq!(products.len(), 3);
+    let quality = quality(&net.graph, &graph, &data);
+    println!("{quality} dB");
+    assert!(quality > 35.0, "{quality}");
+}
+
+#[test]
+fn what_is_read_elsewhere_is_not_fused() {
+    let mut net = Network::new(12, &[2, 6, 6]);
+    let first = net.convolution("first", ValueId(0), (4, 1), window(3, 1, 1));
+    let second = net.convolution("second", first, (4, 1), window(3, 1, 1));
+    let sum = net.add("sum", &[(first, 1.0), (second, 1.0)]);
+    net.convolution("third", sum, (2, 1), window(1, 1, 0));
+    let data = net.images(8);
+    let graph = default(&net.graph, &data).graph;
+    let names: Vec<&str> = graph.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["first", "first", "sum", "sum", "third"]);
+    assert!(quality(&net.graph, &graph, &data) > 30.0);
+}
+
+#[test]
+fn a_maximum_of_values_that_cannot_share_a_scale_rescales_one() {
+    let mut net = Network::new(13, &[3, 6, 6]);
+    let value = net.convolution("linear", ValueId(0), (4, 1), window(3, 1, 1));
+    let average = net.global_average("average", value);
+    let spread = net.broadcast("spread", average, value);
+    let whole = |net: &Network, value| zkloom_model::float_graph::Candidate {
+        pieces: vec![(value, zkloom_model::access::Access::identity(net.elements(value)))],
+    };
+    let candidates = vec![whole(&net, value), whole(&net, spread)];
+    net.push("above_average", vec![4, 6, 6], FloatOp::Maximum { candidates });
+    let data = net.images(12);
+    let graph = default(&net.graph, &data).graph;
+    assert!(graph.nodes.iter().any(|node| node.name.ends_with("(rescaled)")));
+    let quality = quality(&net.graph, &graph, &data);
+    println!("{quality} dB");
+    assert!(quality > 30.0, "{quality}");
+}
