@@ -49,7 +49,8 @@ fn linear(lowering: &mut Lowering, node: &Node, signs: (f32, f32)) -> Result<(),
     lowering.bind(node, Binding::Flow(result))
 }
 
-fn shifted(
+/// `factor * flow + sign * constant`.
+pub(super) fn shifted(
     lowering: &mut Lowering,
     node: &Node,
     (flow, factor): (&Flow, f32),

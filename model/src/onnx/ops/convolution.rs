@@ -75,12 +75,16 @@ pub(super) fn batch_normalization(lowering: &mut Lowering, node: &Node) -> Resul
             node.unsupported("its attribute training_mode is 1; export the network in evaluation mode")
         );
     }
-    let flow = image(lowering, node, 0)?;
-    let channels = flow.shape[1];
+    let flow = lowering.flow(node, 0)?;
+    let &[outer, channels, ref spatial @ ..] = flow.shape.as_slice() else {
+        return Err(
+            node.shape_error(format!("its input has shape {:?}, [1, channels, ..] is needed", flow.shape))
+        );
+    };
     let values = |index| channel_values(node, &*lowering.required(node, index)?, channels);
     let (scale, bias, mean, variance) = (values(1)?, values(2)?, values(3)?, values(4)?);
     let epsilon = node.float("epsilon", 1e-5)?;
-    let inner: usize = flow.shape[2..].iter().product();
+    let inner: usize = spatial.iter().product();
     let (mut factor, mut shift) = (Vec::new(), Vec::new());
     for channel in 0..channels {
         let deviation = (f64::from(variance[channel]) + f64::from(epsilon)).sqrt();
@@ -94,6 +98,7 @@ pub(super) fn batch_normalization(lowering: &mut Lowering, node: &Node) -> Resul
         factor.extend(std::iter::repeat_n(slope as f32, inner));
         shift.extend(std::iter::repeat_n(offset as f32, inner));
     }
+    let (factor, shift) = (factor.repeat(outer), shift.repeat(outer));
     let shape = flow.shape.clone();
     let result = affine(lowering, node, &flow, Affine { factor, shift, shape });
     lowering.bind(node, Binding::Flow(result))

@@ -9,6 +9,9 @@ use super::super::node::Node;
 use super::layout::{broadcast, broadcast_shape};
 use super::sizes;
 
+/// The most elements of a constant that the file only describes: weights may have more than a value.
+const LARGEST: usize = 1 << 27;
+
 /// An operation on two constants.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Combine {
@@ -215,7 +218,10 @@ fn chosen_from<T: Copy + Default>(
 
 pub(super) fn constant_of_shape(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
     let shape = sizes(node, lowering.required(node, 0)?.integers()?)?;
-    let count = lowering.check_size(node, &shape)?;
+    let count = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    let count = count
+        .filter(|&count| count <= LARGEST)
+        .ok_or_else(|| node.shape_error(format!("its result {shape:?} has more than 2^27 elements")))?;
     let value = match node.attribute("value").and_then(|attribute| attribute.t.as_ref()) {
         Some(tensor) => Constant::from_proto(tensor, &node.name())?.elements,
         None => Elements::Floats(vec![0.0]),

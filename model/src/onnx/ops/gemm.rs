@@ -4,7 +4,8 @@ use super::super::constant::Constant;
 use super::super::error::ImportError;
 use super::super::lowering::{Binding, Flow, Lowering};
 use super::super::node::Node;
-use super::arithmetic::sum;
+use super::arithmetic::{shifted, sum};
+use super::layout::broadcast_shape;
 use super::matmul::transposed;
 use crate::float_graph::FloatMatrix;
 
@@ -12,11 +13,10 @@ pub(super) fn gemm(lowering: &mut Lowering, node: &Node) -> Result<(), ImportErr
     let (transpose_a, transpose_b) = (node.integer("transA", 0) != 0, node.integer("transB", 0) != 0);
     let (flow, mut weights, shape) = match (lowering.operand(node, 0)?, lowering.operand(node, 1)?) {
         (Binding::Flow(flow), Binding::Constant(matrix)) => {
-            // One sample is one row: a transposed A has to be stored as a column.
-            let columns = vector_length(node, &flow, transpose_a, "A")?;
+            let (positions, columns) = positions(node, &flow, transpose_a, "A")?;
             let weights = matrix_of(node, &matrix, !transpose_b)?;
             check_length(node, columns, weights.columns)?;
-            let shape = vec![1, weights.rows];
+            let shape = vec![positions, weights.rows];
             (flow, weights, shape)
         }
         (Binding::Constant(matrix), Binding::Flow(flow)) => {
@@ -30,22 +30,35 @@ pub(super) fn gemm(lowering: &mut Lowering, node: &Node) -> Result<(), ImportErr
     };
     let (alpha, beta) = (node.float("alpha", 1.0)?, node.float("beta", 1.0)?);
     weights.values.iter_mut().for_each(|value| *value *= alpha);
-    let addend = if node.input(2).is_some() { Some(lowering.operand(node, 2)?) } else { None };
-    let bias = match &addend {
-        Some(Binding::Constant(constant)) => {
-            let mut bias = broadcast_bias(node, constant, &shape)?;
-            bias.iter_mut().for_each(|value| *value *= beta);
-            bias
-        }
-        _ => vec![0.0; weights.rows],
-    };
-    let result = lowering.push_linear(node, &flow, (weights, bias), shape);
-    match addend {
-        Some(Binding::Flow(addend)) => {
-            let result = sum(lowering, node, &[(result, 1.0), (addend, beta)])?;
-            lowering.bind(node, Binding::Flow(result))
-        }
-        _ => lowering.bind(node, Binding::Flow(result)),
+    let bias = vec![0.0; weights.rows];
+    let mut result = lowering.push_linear(node, &flow, (weights, bias), shape);
+    if node.input(2).is_some() {
+        result = match lowering.operand(node, 2)? {
+            Binding::Flow(addend) => sum(lowering, node, &[(result, 1.0), (addend, beta)])?,
+            Binding::Constant(constant) => {
+                if broadcast_shape(node, &result.shape, &constant.shape).ok().as_ref() != Some(&result.shape)
+                {
+                    let (bias, own, shape) = (&constant.name, &constant.shape, &result.shape);
+                    let reason = format!("the bias `{bias}` of shape {own:?} does not fit {shape:?}");
+                    return Err(node.shape_error(reason));
+                }
+                shifted(lowering, node, (&result, 1.0), (&constant, beta))?
+            }
+        };
+    }
+    lowering.bind(node, Binding::Flow(result))
+}
+
+/// How many rows an activation has, and their length. One that is to be transposed must be a column, which is one row.
+fn positions(
+    node: &Node,
+    flow: &Flow,
+    transpose: bool,
+    operand: &str,
+) -> Result<(usize, usize), ImportError> {
+    match flow.shape.as_slice() {
+        &[positions, columns] if !transpose => Ok((positions, columns)),
+        _ => Ok((1, vector_length(node, flow, transpose, operand)?)),
     }
 }
 
@@ -78,22 +91,6 @@ fn matrix_of(node: &Node, constant: &Constant, transpose: bool) -> Result<FloatM
         shape => {
             Err(node
                 .shape_error(format!("the weights `{}` have shape {shape:?}, not a matrix's", constant.name)))
-        }
-    }
-}
-
-/// C as one value for each output; `shape` is the result's, a row or a column.
-fn broadcast_bias(node: &Node, constant: &Constant, shape: &[usize]) -> Result<Vec<f32>, ImportError> {
-    let outputs = shape.iter().product::<usize>();
-    let values = constant.finite()?;
-    let own = constant.shape.as_slice();
-    let fits = own == shape || (shape[0] == 1 && own == [outputs]);
-    match values {
-        [value] => Ok(vec![*value; outputs]),
-        _ if fits => Ok(values.to_vec()),
-        _ => {
-            Err(node
-                .shape_error(format!("the bias `{}` of shape {own:?} does not fit {shape:?}", constant.name)))
         }
     }
 }

@@ -4,7 +4,7 @@ use super::super::error::ImportError;
 use super::super::lowering::{Binding, Lowering};
 use super::super::node::Node;
 use super::layout::{AxisMap, mapped, shape_of};
-use super::sizes;
+use super::{axis, sizes};
 
 /// Scales are an attribute in operator sets before 9 and an input in 9.
 pub(super) fn upsample(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
@@ -18,11 +18,11 @@ pub(super) fn upsample(lowering: &mut Lowering, node: &Node) -> Result<(), Impor
 
 pub(super) fn resize(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
     nearest_only(node)?;
-    for attribute in ["axes", "keep_aspect_ratio_policy"] {
-        let text = node.text(attribute, "stretch");
-        if node.attribute(attribute).is_some() && text != "stretch" {
-            return Err(node.unsupported(format!("its attribute {attribute} is not supported")));
-        }
+    let policy = node.text("keep_aspect_ratio_policy", "stretch");
+    if policy != "stretch" {
+        let reason =
+            format!("its attribute keep_aspect_ratio_policy is `{policy}`; only stretch is supported");
+        return Err(node.unsupported(reason));
     }
     let operand = lowering.operand(node, 0)?;
     let shape = shape_of(&operand);
@@ -30,9 +30,11 @@ pub(super) fn resize(lowering: &mut Lowering, node: &Node) -> Result<(), ImportE
     let old = node.inputs() == 2;
     let scales = lowering.constant(node, if old { 1 } else { 2 })?.filter(|scales| scales.count() > 0);
     let targets = match (scales, lowering.constant(node, 3)?) {
-        (Some(scales), _) => scaled(node, &shape, scales.finite()?)?,
+        (Some(scales), _) => {
+            scaled(node, &shape, &for_all_axes(node, scales.finite()?, &vec![1.0; shape.len()])?)?
+        }
         (None, Some(target)) => {
-            let target = sizes(node, target.integers()?)?;
+            let target = for_all_axes(node, &sizes(node, target.integers()?)?, &shape)?;
             let ratio = |(&to, &from): (&usize, &usize)| (to, to as f64 / from as f64);
             target.iter().zip(&shape).map(ratio).collect()
         }
@@ -52,6 +54,19 @@ pub(super) fn resize(lowering: &mut Lowering, node: &Node) -> Result<(), ImportE
     };
     let nearest = if old { "floor".into() } else { node.text("nearest_mode", "round_prefer_floor") };
     resized(lowering, node, operand, &targets, &Rounding { mode, nearest })
+}
+
+/// One value for each axis, from one for each of those that the attribute axes lists.
+fn for_all_axes<T: Copy>(node: &Node, values: &[T], default: &[T]) -> Result<Vec<T>, ImportError> {
+    let Some(axes) = node.integers("axes") else { return Ok(values.to_vec()) };
+    if axes.len() != values.len() {
+        return Err(node.shape_error(format!("{} scales or sizes for the axes {axes:?}", values.len())));
+    }
+    let mut all = default.to_vec();
+    for (&at, &value) in axes.iter().zip(values) {
+        all[axis(node, at, default.len())?] = value;
+    }
+    Ok(all)
 }
 
 fn nearest_only(node: &Node) -> Result<(), ImportError> {
@@ -124,7 +139,7 @@ fn map(
     let place = |at: usize| {
         let at = at as f64;
         match rounding.mode {
-            _ if length == size => at,
+            _ if scale == 1.0 => at,
             Mode::Asymmetric => at / scale,
             Mode::PytorchHalfPixel if length == 1 => 0.0,
             Mode::HalfPixel | Mode::PytorchHalfPixel => (at + 0.5) / scale - 0.5,

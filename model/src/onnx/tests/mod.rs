@@ -1,7 +1,11 @@
 //! Import from small models made here.
 
 mod errors;
+mod functions;
+mod images;
+mod moves;
 mod operators;
+mod refusals;
 
 use super::error::ImportError;
 use super::lowering;
