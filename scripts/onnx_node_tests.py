@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Run ONNX's own node tests through `zkloom run` and write a table of passed, refused and failed.
+
+    scripts/onnx_node_tests.py --zkloom BINARY [--only OPERATOR,OPERATOR] [--markdown FILE] [--json FILE]
+
+Needs numpy and an onnx wheel that ships onnx/backend/test/data/node (1.17 does). The first float input of a test stays the
+network's input, all others become constants. Scales are calibrated on the test's own input. A test with a batch of several
+samples runs sample by sample where that means the same. Exits 1 if a test failed.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+# The operators that zkLoom claims, by the names of ONNX's default domain.
+OPERATORS = (
+    "Abs Add ArgMax AveragePool BatchNormalization Clip Concat Constant Conv Div Dropout Elu Equal Erf Exp Expand Flatten "
+    "Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater HardSigmoid HardSwish Identity LeakyRelu MatMul Max MaxPool Min "
+    "Mul Neg PRelu Pad Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice Softplus Split Sqrt "
+    "Squeeze Sub Sum Tanh Transpose Unsqueeze Upsample Where"
+).split()
+# Exit codes of zkloom that are a clear refusal: an unsuitable model, data or option.
+REFUSED = 3
+# Steps of the output's scale, or of its range in 8 bits, that an output may be off. Three roundings can meet in one node:
+# the input's, the weights', the output's, each of which the operation may widen.
+ALLOWED_STEPS = 4
+LEVELS = 255
+TIME_LIMIT = 120
+
+
+class Refused(Exception):
+    """A test that zkLoom does not take, or that this harness can't put to it; the message says why."""
+
+
+class Failed(Exception):
+    """A wrong output, or a crash."""
+
+
+def tests_of(folder, operators):
+    """(operator, folder) of each test with exactly one node of an operator asked for."""
+    for path in sorted(folder.iterdir()):
+        model_file = path / "model.onnx"
+        if not model_file.exists():
+            continue
+        nodes = onnx.load(model_file, load_external_data=False).graph.node
+        if len(nodes) == 1 and nodes[0].domain in ("", "ai.onnx") and nodes[0].op_type in operators:
+            yield nodes[0].op_type, path
+
+
+def read_tensor(path):
+    """An array from a serialised TensorProto; other kinds of values are refused."""
+    tensor = TensorProto()
+    try:
+        tensor.ParseFromString(path.read_bytes())
+        return numpy_helper.to_array(tensor)
+    except Exception as error:  # sequences and optionals stand in the same files
+        raise Refused(f"{path.name} holds no plain tensor") from error
+
+
+def bind(model, arrays):
+    """Makes every input but the first of float32 a constant; gives that input's name."""
+    graph = model.graph
+    names = [value.name for value in graph.input]
+    floats = [name for name in names if name in arrays and arrays[name].dtype == np.float32 and arrays[name].size]
+    if not floats:
+        raise Refused("harness: no float32 input")
+    chosen = next((name for name in floats if name in graph.node[0].input), floats[0])
+    kept = [value for value in graph.input if value.name == chosen]
+    for name in names:
+        if name != chosen and name in arrays:
+            graph.initializer.append(numpy_helper.from_array(arrays[name], name))
+    del graph.input[:]
+    graph.input.extend(kept)
+    return chosen
+
+
+def evaluate(model, name, sample):
+    """The float model's outputs, by onnx's reference evaluator."""
+    from onnx.reference import ReferenceEvaluator
+
+    return ReferenceEvaluator(model).run(None, {name: sample})[0]
+
+
+def with_batch_of_one(model, name, array, expected):
+    """Models, inputs and outputs with a first dimension of 1: split where each sample gives its own part of the output."""
+    if array.ndim == 0:
+        raise Refused("harness: a scalar has no batch dimension")
+    count = array.shape[0]
+    if count == 1:
+        return [(array, expected)]
+    if expected.ndim == 0 or expected.shape[0] != count:
+        raise Refused(f"harness: a batch of {count} can't be split into samples")
+    for value in [*model.graph.input, *model.graph.output]:
+        dimensions = value.type.tensor_type.shape.dim
+        if dimensions:
+            dimensions[0].dim_value = 1
+    parts = []
+    for index in range(count):
+        sample, part = array[index : index + 1], expected[index : index + 1]
+        try:
+            alone = evaluate(model, name, sample)
+        except Exception as error:
+            raise Refused(f"harness: a batch of {count} can't be split into samples") from error
+        if alone.shape != part.shape or not np.allclose(alone, part, rtol=1e-3, atol=1e-4, equal_nan=True):
+            raise Refused(f"harness: a batch of {count} whose samples depend on each other")
+        parts.append((sample, part))
+    return parts
+
+
+def run_zkloom(zkloom, folder, sample):
+    """`zkloom run` on a model in `folder`; gives its JSON report."""
+    np.save(folder / "input.npy", np.ascontiguousarray(sample))
+    command = [zkloom, "--json", "--quiet", "run", folder / "model.onnx", "--calibration", folder / "input.npy"]
+    command += ["--input", folder / "input.npy", "--output", folder / "output.npy"]
+    (folder / "output.npy").unlink(missing_ok=True)
+    try:
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=TIME_LIMIT)
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"over {TIME_LIMIT} s") from error
+    try:
+        report = json.loads(done.stdout)
+    except ValueError:
+        report = {}
+    if done.returncode == 0:
+        return report
+    message = report.get("error", done.stderr.strip() or "no message")
+    message = message.get("message", str(message)) if isinstance(message, dict) else str(message)
+    message = " ".join(message.split()).replace(str(folder), "FOLDER")
+    raise (Refused if done.returncode == REFUSED else Failed)(message)
+
+
+def compare(report, found, expected):
+    """Checks an output against the test's, in steps of its own scale; gives the largest difference in steps."""
+    if found.size != expected.size:
+        raise Failed(f"{found.size} outputs, not {expected.size}")
+    wanted = expected.astype(np.float64).ravel()
+    if not np.isfinite(wanted).all():
+        raise Failed("the test expects values that are not finite, and zkloom gave an output")
+    # Outputs that are truth values or indices are exact.
+    exact = expected.dtype.kind in "biu"
+    step = 0.0 if exact else max(float(report.get("scale", 0.0)), float(np.abs(wanted).max()) / LEVELS)
+    difference = float(np.abs(found.astype(np.float64).ravel() - wanted).max(initial=0.0))
+    if difference > ALLOWED_STEPS * step:
+        raise Failed(f"off by {difference:.4g}, allowed {ALLOWED_STEPS * step:.4g}")
+    return difference / step if step else 0.0
+
+
+def run_test(zkloom, path, scratch):
+    """Puts one node test to zkloom; gives the largest difference in steps of the output's scale."""
+    model = onnx.load(path / "model.onnx")
+    data = path / "test_data_set_0"
+    arrays = {
+        value.name: read_tensor(data / f"input_{index}.pb")
+        for index, value in enumerate(model.graph.input)
+        if (data / f"input_{index}.pb").exists()
+    }
+    if len(model.graph.output) != 1:
+        raise Refused(f"harness: {len(model.graph.output)} outputs")
+    expected = read_tensor(data / "output_0.pb")
+    name = bind(model, arrays)
+    worst = 0.0
+    for sample, part in with_batch_of_one(model, name, arrays[name], expected):
+        onnx.save(model, scratch / "model.onnx")
+        report = run_zkloom(zkloom, scratch, sample)
+        worst = max(worst, compare(report, np.load(scratch / "output.npy"), part))
+    return worst
+
+
+def markdown(rows):
+    """A table of counts, then each test that was refused or failed with its sentence."""
+    counts = Counter((row["operator"], row["outcome"]) for row in rows)
+    lines = ["| operator | passed | refused | failed |", "| --- | --- | --- | --- |"]
+    outcomes = ("passed", "refused", "failed")
+    for operator in sorted({row["operator"] for row in rows}):
+        lines.append(f"| {operator} | " + " | ".join(str(counts[operator, outcome]) for outcome in outcomes) + " |")
+    totals = Counter(row["outcome"] for row in rows)
+    lines.append("| all | " + " | ".join(str(totals[outcome]) for outcome in outcomes) + " |")
+    lines += ["", "| test | outcome | why |", "| --- | --- | --- |"]
+    for row in rows:
+        if row["outcome"] != "passed":
+            why = row["why"].replace("|", "\\|")
+            lines.append(f"| {row['test']} | {row['outcome']} | {why} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--zkloom", type=Path, required=True, help="the zkloom program")
+    parser.add_argument("--only", metavar="OPERATOR,OPERATOR", help="some of the operators")
+    parser.add_argument("--data", type=Path, help="folder of node tests; default: the installed onnx wheel's")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there, not to stdout")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all outcomes there")
+    options = parser.parse_args()
+    folder = options.data or Path(onnx.__file__).parent / "backend" / "test" / "data" / "node"
+    if not folder.is_dir():
+        parser.error(f"{folder} is missing: this onnx ({onnx.__version__}) ships no node tests; install onnx 1.17, or give --data")
+    operators = options.only.split(",") if options.only else OPERATORS
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for operator, path in tests_of(folder, set(operators)):
+            row = {"operator": operator, "test": path.name}
+            try:
+                steps = run_test(options.zkloom.resolve(), path, Path(scratch))
+                row.update(outcome="passed", steps=steps)
+            except Refused as refusal:
+                row.update(outcome="refused", why=str(refusal))
+            except Failed as failure:
+                row.update(outcome="failed", why=str(failure))
+            rows.append(row)
+    if not rows:
+        parser.error(f"no tests of {', '.join(operators)} in {folder}")
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    text = markdown(rows)
+    if options.markdown:
+        options.markdown.write_text(text)
+    else:
+        print(text, end="")
+    return 1 if any(row["outcome"] == "failed" for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
