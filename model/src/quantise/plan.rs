@@ -14,8 +14,10 @@ const DIRECT_BITS: u32 = 2;
 pub(super) const ARGUMENT_BITS: std::ops::RangeInclusive<u32> = 0..=4;
 /// Error that rounding a function's argument may add, root mean square, in steps of the function's result.
 const ARGUMENT_NOISE: f64 = 0.3;
-/// Linear layers from which on each has to be the quieter, the more there are.
+/// Linear layers from which on each has to be the quieter, the more there are, as their noise adds up; but never quieter than
+/// the rounding of an activation, which has `1 / sqrt(12)` steps.
 const QUIET_LAYERS: usize = 4;
+const QUIETEST: f64 = 0.3;
 
 /// What emission needs to know about a value.
 #[derive(Clone, Copy, Debug)]
@@ -207,7 +209,7 @@ fn choose_shift(graph: &FloatGraph, statistics: &[Statistics], plan: &mut Plan, 
 fn noise_limit(graph: &FloatGraph) -> f64 {
     let linear = |node: &&FloatNode| matches!(node.op, FloatOp::Linear { .. } | FloatOp::Convolution { .. });
     let layers = graph.nodes.iter().filter(linear).count().max(QUIET_LAYERS);
-    NOISE_LIMIT * (QUIET_LAYERS as f64 / layers as f64).sqrt()
+    (NOISE_LIMIT * QUIET_LAYERS as f64 / layers as f64).max(QUIETEST)
 }
 
 /// Whether the node is the network's output and reads wide integers: its unit can be as small as they need.

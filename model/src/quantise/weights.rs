@@ -8,8 +8,8 @@
 //! **Choice of the shift.** Rounding moves each weight by a uniform error of at most half a step, so that it adds
 //! noise of variance `step^2 / 12 * sum_k input[k]^2` to an output. The shift is the smallest of
 //! [`super::SHIFTS`] at which this noise, averaged over a layer's outputs, with the inputs' mean square over the
-//! calibration set, is at most [`NOISE_LIMIT`] quantisation steps of the layer's output, in every layer. (The
-//! range table of a circuit has `2^shift` rows: a small shift is worth some noise.)
+//! calibration set, is at most [`NOISE_LIMIT`] quantisation steps of the layer's output, in every layer; less where there are
+//! more than a few layers. (The range table of a circuit has `2^shift` rows: a small shift is worth some noise.)
 
 use crate::float_graph::FloatMatrix;
 
