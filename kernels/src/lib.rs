@@ -3,8 +3,6 @@
 //! [`cpu`] is the portable tier on top of `ark-ff`. Its functions use the rayon thread pool that they are called in, so the
 //! caller decides about threads (`pool.install(|| ...)`); nothing here is global. All of it is variable time.
 
-#![forbid(unsafe_code)]
-
 pub mod cpu;
 pub mod geometry;
 pub mod program;

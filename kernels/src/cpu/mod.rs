@@ -11,6 +11,7 @@ pub mod msm;
 pub mod ntt;
 pub mod polynomial;
 pub mod scan;
+pub mod simd;
 
 /// Entries of a vector that one task handles at least, where an entry costs about one multiplication.
 pub(crate) const GRAIN: usize = 1024;
