@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use zkloom_kernels::cpu::msm::Bases;
 use zkloom_kernels::cpu::ntt::{self, Twiddles};
+use zkloom_kernels::cpu::simd::Tier;
 use zkloom_kernels::cpu::{boxes, integers, interpreter, msm, polynomial, scan};
 use zkloom_kernels::program::Program;
 use zkloom_kernels::shape::{self, MAX_LOG_SIZE, ShapeError};
@@ -24,6 +25,7 @@ const NAME: &str = "cpu";
 /// "Device memory" is ordinary memory, so uploads are copies; the meter counts them as for any other device.
 #[derive(Debug)]
 pub struct CpuBackend {
+    tier: Tier,
     pool: ThreadPool,
     host: Host,
     meter: Meter,
@@ -108,11 +110,23 @@ impl DeviceVector for CpuBases {
 }
 
 impl CpuBackend {
-    /// A backend with this number of threads, or one for each processor that the process may use.
+    /// A backend with this number of threads, or one for each processor that the process may use, at the fastest tier of
+    /// kernels that the processor has or the one that the environment asks for.
+    ///
+    /// # Errors
+    /// [`BackendError::Argument`] for zero threads or a tier that can't be used, [`BackendError::Device`] if the system
+    /// refuses to start the threads.
+    pub fn new(threads: Option<usize>) -> Result<Self> {
+        let tier = Tier::chosen()
+            .map_err(|error| BackendError::Argument { operation: "new", reason: error.to_string() })?;
+        Self::with_tier(threads, tier)
+    }
+
+    /// A backend that uses this tier of kernels, with threads as for [`CpuBackend::new`].
     ///
     /// # Errors
     /// [`BackendError::Argument`] for zero threads, [`BackendError::Device`] if the system refuses to start them.
-    pub fn new(threads: Option<usize>) -> Result<Self> {
+    pub fn with_tier(threads: Option<usize>, tier: Tier) -> Result<Self> {
         let operation = "new";
         let threads = match threads {
             Some(0) => {
@@ -131,8 +145,8 @@ impl CpuBackend {
                 operation,
                 reason: error.to_string(),
             })?;
-        let twiddles = RwLock::new(Arc::new(Twiddles::new(0)));
-        Ok(Self { pool, host: Host::detect(), meter: Meter::default(), twiddles })
+        let twiddles = RwLock::new(Arc::new(Twiddles::new(0, tier)));
+        Ok(Self { tier, pool, host: Host::detect(), meter: Meter::default(), twiddles })
     }
 
     /// Number of threads.
@@ -154,7 +168,7 @@ impl CpuBackend {
         if known.log_size() >= log_size {
             return known;
         }
-        let larger = Arc::new(self.pool.install(|| Twiddles::new(log_size)));
+        let larger = Arc::new(self.pool.install(|| Twiddles::new(log_size, self.tier)));
         let mut kept = self.twiddles.write().unwrap_or_else(PoisonError::into_inner);
         if kept.log_size() < log_size {
             *kept = Arc::clone(&larger);
@@ -331,26 +345,26 @@ impl Backend for CpuBackend {
 
     fn run(&self, program: &Program, inputs: &[&CpuScalars], constants: &[Fr]) -> Result<CpuScalars> {
         let inputs: Vec<&[Fr]> = inputs.iter().map(|input| input.as_slice()).collect();
-        Ok(CpuScalars(self.on_pool(|| interpreter::run(program, &inputs, constants))?))
+        Ok(CpuScalars(self.on_pool(|| interpreter::run(self.tier, program, &inputs, constants))?))
     }
 
     fn batch_invert(&self, values: &mut CpuScalars) -> Result<()> {
-        self.on_pool(|| scan::batch_invert(&mut values.0));
+        self.on_pool(|| scan::batch_invert(self.tier, &mut values.0));
         Ok(())
     }
 
     fn linear_recurrence(&self, first: Fr, ratio: Fr, addends: &CpuScalars) -> Result<CpuScalars> {
-        Ok(CpuScalars(self.on_pool(|| scan::linear_recurrence(first, ratio, &addends.0))))
+        Ok(CpuScalars(self.on_pool(|| scan::linear_recurrence(self.tier, first, ratio, &addends.0))))
     }
 
     fn running_product(&self, first: Fr, factors: &CpuScalars) -> Result<CpuScalars> {
-        Ok(CpuScalars(self.on_pool(|| scan::running_product(first, &factors.0))))
+        Ok(CpuScalars(self.on_pool(|| scan::running_product(self.tier, first, &factors.0))))
     }
 
     fn combine(&self, terms: &[(Fr, &CpuScalars)]) -> Result<CpuScalars> {
         let terms: Vec<(Fr, &[Fr])> =
             terms.iter().map(|(factor, vector)| (*factor, vector.as_slice())).collect();
-        Ok(CpuScalars(self.on_pool(|| polynomial::combine(&terms))))
+        Ok(CpuScalars(self.on_pool(|| polynomial::combine(self.tier, &terms))))
     }
 
     fn add_scaled(
@@ -360,19 +374,19 @@ impl Backend for CpuBackend {
         factor: Fr,
         source: &CpuScalars,
     ) -> Result<()> {
-        self.on_pool(|| polynomial::add_scaled(&mut target.0, offset, factor, &source.0))?;
+        self.on_pool(|| polynomial::add_scaled(self.tier, &mut target.0, offset, factor, &source.0))?;
         Ok(())
     }
 
     fn evaluate(&self, polynomials: &[&CpuScalars], point: Fr) -> Result<Vec<Fr>> {
         let polynomials: Vec<&[Fr]> = polynomials.iter().map(|polynomial| polynomial.as_slice()).collect();
-        let values = self.on_pool(|| polynomial::evaluate(&polynomials, point));
+        let values = self.on_pool(|| polynomial::evaluate(self.tier, &polynomials, point));
         self.meter.download(size_of_val(values.as_slice()));
         Ok(values)
     }
 
     fn divide_by_linear(&self, polynomial: &CpuScalars, root: Fr) -> Result<CpuScalars> {
-        Ok(CpuScalars(self.on_pool(|| polynomial::divide_by_linear(&polynomial.0, root))))
+        Ok(CpuScalars(self.on_pool(|| polynomial::divide_by_linear(self.tier, &polynomial.0, root))))
     }
 
     fn expand_boxes(&self, target: &mut CpuScalars, boxes: &[GeometricBox]) -> Result<()> {
@@ -400,7 +414,7 @@ impl Backend for CpuBackend {
     ) -> Result<()> {
         self.meter.upload(size_of_val(weights));
         self.on_pool(|| {
-            with_integers!(matrix, matrix => integers::combine_rows(&mut target.0, offset, matrix, width, weights))
+            with_integers!(matrix, matrix => integers::combine_rows(self.tier, &mut target.0, offset, matrix, (width, weights)))
         })?;
         Ok(())
     }

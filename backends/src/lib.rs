@@ -16,4 +16,5 @@ pub use error::BackendError;
 pub use meter::Meter;
 pub use paired::PairedBackend;
 pub use registry::AnyBackend;
+pub use zkloom_kernels::cpu::simd::Tier;
 pub use zkloom_kernels::program;

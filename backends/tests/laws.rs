@@ -1,24 +1,51 @@
 //! The law suite on the CPU, and the proof that it notices faults.
 
 use zkloom_backends::laws::{self, Faulty, Method, Options};
-use zkloom_backends::{CpuBackend, PairedBackend};
+use zkloom_backends::{CpuBackend, PairedBackend, Tier};
 
 fn cpu(threads: usize) -> CpuBackend {
     CpuBackend::new(Some(threads)).expect("threads can be started")
 }
 
+/// The tiers that this processor has; says so where the vector tier is missing.
+fn tiers() -> Vec<Tier> {
+    let tiers: Vec<Tier> = Tier::available().collect();
+    if tiers.len() == 1 {
+        eprintln!("skipped at the vector tier: this processor lacks AVX-512 IFMA");
+    }
+    tiers
+}
+
+fn at(tier: Tier, threads: usize) -> CpuBackend {
+    CpuBackend::with_tier(Some(threads), tier).expect("threads can be started")
+}
+
 #[test]
 fn the_cpu_obeys_all_laws() {
-    for threads in [1, 2, 5] {
-        let violations = laws::check(&cpu(threads), &Options::default());
-        assert!(violations.is_empty(), "{threads} threads: {violations:#?}");
+    for tier in tiers() {
+        for threads in [1, 2, 5] {
+            let violations = laws::check(&at(tier, threads), &Options::default());
+            assert!(violations.is_empty(), "{tier}, {threads} threads: {violations:#?}");
+        }
     }
 }
 
 #[test]
 fn the_cpu_obeys_all_laws_at_larger_sizes() {
-    let violations = laws::check(&cpu(3), &Options::thorough());
-    assert!(violations.is_empty(), "{violations:#?}");
+    for tier in tiers() {
+        let violations = laws::check(&at(tier, 3), &Options::thorough());
+        assert!(violations.is_empty(), "{tier}: {violations:#?}");
+    }
+}
+
+#[test]
+fn tiers_agree_bit_for_bit() {
+    let [portable, .., fastest] = tiers()[..] else { return };
+    let pair = PairedBackend::new(at(portable, 1), at(fastest, 2));
+    for options in [Options::default(), Options { sizes: vec![1 << 12, 5003], seed: 11 }] {
+        let violations = laws::check(&pair, &options);
+        assert!(violations.is_empty(), "{violations:#?}");
+    }
 }
 
 #[test]

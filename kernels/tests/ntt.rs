@@ -6,6 +6,11 @@ use ark_poly::univariate::DensePolynomial;
 use ark_poly::{DenseUVPolynomial, EvaluationDomain, Polynomial, Radix2EvaluationDomain};
 use proptest::prelude::*;
 use zkloom_kernels::cpu::ntt::{Twiddles, coset_forward, coset_inverse, forward, generator, inverse};
+use zkloom_kernels::cpu::simd::Tier;
+
+mod common;
+
+use common::pool;
 
 fn element() -> impl Strategy<Value = Fr> {
     prop_oneof![
@@ -45,27 +50,56 @@ fn compare(log_size: u32, twiddles: &Twiddles, shift: Fr) {
 
 #[test]
 fn all_sizes_up_to_sixteen_bits_agree() {
-    let twiddles = Twiddles::new(16);
-    for log_size in 0..=16 {
-        compare(log_size, &twiddles, Fr::from(7));
+    for tier in common::tiers() {
+        let twiddles = Twiddles::new(16, tier);
+        for threads in [1, 3] {
+            pool(threads).install(|| (0..=16).for_each(|log_size| compare(log_size, &twiddles, Fr::from(7))));
+        }
     }
 }
 
-/// Twiddles for smaller transforms than the largest are the same; those past the table are products.
+/// Twiddles for smaller transforms than the largest are the same; those past the table are products. Vectors are reduced
+/// on the way.
 #[test]
 fn a_size_past_the_twiddle_table_agrees() {
-    compare(20, &Twiddles::new(20), Fr::from(11));
+    for tier in common::tiers() {
+        compare(20, &Twiddles::new(20, tier), Fr::from(11));
+    }
+}
+
+/// Values at the field's upper end, where lazy sums grow fastest.
+#[test]
+fn extreme_values_agree() {
+    let extremes = [Fr::ZERO, Fr::ONE, -Fr::ONE, -Fr::ONE.double(), Fr::ONE.double().inverse().expect("odd")];
+    for log_size in [6, 7, 12, 18, 19] {
+        let all = vec![-Fr::ONE; 1 << log_size];
+        let mixed: Vec<Fr> =
+            (0..1usize << log_size).map(|i| extremes[(i * i + i / 7) % extremes.len()]).collect();
+        for coefficients in [all, mixed] {
+            let expected = domain(log_size).fft(&coefficients);
+            for tier in common::tiers() {
+                let twiddles = Twiddles::new(log_size, tier);
+                let mut values = coefficients.clone();
+                forward(&mut values, &twiddles).expect("a power of two");
+                assert!(values == expected, "forward, 2^{log_size}, {tier}");
+                inverse(&mut values, &twiddles).expect("a power of two");
+                assert!(values == coefficients, "inverse, 2^{log_size}, {tier}");
+            }
+        }
+    }
 }
 
 #[test]
 fn several_threads_agree_with_one() {
-    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     let coefficients = vector(3 << 12, Fr::from(5));
-    let run = |threads| {
-        pool(threads)
-            .install(|| coset_forward(&coefficients, 15, Fr::from(3), &Twiddles::new(15)).expect("a coset"))
-    };
-    assert!(run(1) == run(3));
+    for tier in common::tiers() {
+        let twiddles = Twiddles::new(15, tier);
+        let run = |threads| {
+            pool(threads)
+                .install(|| coset_forward(&coefficients, 15, Fr::from(3), &twiddles).expect("a coset"))
+        };
+        assert!(run(1) == run(3));
+    }
 }
 
 #[test]
@@ -77,7 +111,8 @@ fn generators_are_those_of_ark_poly() {
 
 #[test]
 fn twiddles_for_a_smaller_size_are_refused() {
-    let error = forward(&mut vector(8, Fr::ONE), &Twiddles::new(2)).expect_err("too few twiddles");
+    let error =
+        forward(&mut vector(8, Fr::ONE), &Twiddles::new(2, Tier::current())).expect_err("too few twiddles");
     assert!(error.to_string().contains("at most 4"), "{error}");
 }
 
@@ -86,21 +121,26 @@ proptest! {
 
     #[test]
     fn coefficients_of_any_number_are_folded(
-        len in 0usize..200, log_size in 0u32..7, seed in element(), shift in nonzero()
+        len in 0usize..400, log_size in 0u32..9, seed in element(), shift in nonzero()
     ) {
         let coefficients = vector(len, seed);
-        let values = coset_forward(&coefficients, log_size, shift, &Twiddles::new(log_size)).expect("a coset");
-        let polynomial = DensePolynomial::from_coefficients_vec(coefficients);
+        let polynomial = DensePolynomial::from_coefficients_slice(&coefficients);
         let points = domain(log_size).get_coset(shift).expect("not zero");
         let expected: Vec<Fr> = points.elements().map(|point| polynomial.evaluate(&point)).collect();
-        prop_assert_eq!(values, expected);
+        for tier in common::tiers() {
+            let twiddles = Twiddles::new(log_size, tier);
+            let values = coset_forward(&coefficients, log_size, shift, &twiddles).expect("a coset");
+            prop_assert_eq!(&values, &expected);
+        }
     }
 
     #[test]
     fn inverse_transforms_go_back(values in prop::collection::vec(element(), 64), shift in nonzero()) {
-        let twiddles = Twiddles::new(9);
-        let mut vector = values.clone();
-        coset_inverse(&mut vector, shift, &twiddles).expect("a coset");
-        prop_assert_eq!(coset_forward(&vector, 6, shift, &twiddles).expect("a coset"), values);
+        for tier in common::tiers() {
+            let twiddles = Twiddles::new(9, tier);
+            let mut vector = values.clone();
+            coset_inverse(&mut vector, shift, &twiddles).expect("a coset");
+            prop_assert_eq!(&coset_forward(&vector, 6, shift, &twiddles).expect("a coset"), &values);
+        }
     }
 }

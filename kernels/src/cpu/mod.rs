@@ -5,6 +5,8 @@
 //! serves every tier.
 
 pub mod boxes;
+#[cfg(target_arch = "x86_64")]
+mod eights;
 pub mod integers;
 pub mod interpreter;
 pub mod msm;

@@ -1,115 +1,42 @@
-//! Number-theoretic transforms, natural order in and out.
+//! Transforms by `ark-ff`, one element at a time.
 //!
-//! The forward transform takes `f mod (X^(2m) - c^2)` to `f mod (X^m - c)` and `f mod (X^m + c)`, layer by layer, so that
-//! a block of a layer has a single twiddle `c`, and a table of twiddles in bit-reversed order serves every layer of every
-//! size. Two layers are fused while a block is larger than the cache, then each block is finished by itself. On a coset,
+//! Two layers are fused while a block is larger than the cache, then each block is finished by itself. On a coset,
 //! coefficient `i` wants the factor `shift^i`: its part `shift^(i mod m)`, `m` the cached blocks' length, is applied when the
 //! coefficients are copied, from a short table; the layers above blocks of `m` do the rest with scaled twiddles. The result
-//! comes in
-//! bit-reversed order, and one pass brings it into natural order; the inverse transform is the forward one with indices
+//! comes in bit-reversed order, and one pass brings it into natural order; the inverse transform is the forward one with indices
 //! negated and a factor, both folded into that pass.
 
 use ark_bn254::Fr;
-use ark_ff::{FftField, Field, One, Zero};
+use ark_ff::{Field, One, Zero};
 use rayon::prelude::*;
 
-use super::GRAIN;
-use crate::shape::{self, MAX_LOG_SIZE, Result};
+use super::Twiddles;
+use crate::cpu::GRAIN;
 
 /// Blocks up to this many entries (128 KiB) are finished in the cache, by one thread.
 const CACHED: usize = 1 << 12;
 
-/// The twiddle table holds at most this many entries (8 MiB), as log2; further twiddles cost one multiplication.
-const TABLE_LOG: u32 = 18;
-
-/// The generator of the subgroup of order `2^log_size`: `TWO_ADIC_ROOT_OF_UNITY ^ (2^28 / 2^log_size)`. Sizes above
-/// `2^28` do not exist; they give the generator of order `2^28`.
-pub fn generator(log_size: u32) -> Fr {
-    (log_size..MAX_LOG_SIZE).fold(Fr::TWO_ADIC_ROOT_OF_UNITY, |root, _| root.square())
-}
-
-/// Twiddles for transforms up to some size. With `k` written in `s` bits, twiddle `k` is the primitive root of order
-/// `2^(s + 1)` to the power of `k` with its bits reversed.
-#[derive(Clone, Debug)]
-pub struct Twiddles {
-    log_size: u32,
-    low: Vec<Fr>,
-    high: Vec<Fr>,
-}
-
-impl Twiddles {
-    /// Twiddles for transforms of size up to `2^log_size`, at most `2^28`.
-    pub fn new(log_size: u32) -> Self {
-        let log_size = log_size.min(MAX_LOG_SIZE);
-        let depth = log_size.saturating_sub(1);
-        let table_log = depth.min(TABLE_LOG);
-        let low = doubled(0, table_log);
-        let high = doubled(table_log, depth);
-        Self { log_size, low, high }
-    }
-
-    /// Log2 of the largest transform that these twiddles serve.
-    pub fn log_size(&self) -> u32 {
-        self.log_size
-    }
-
-    #[inline]
-    fn get(&self, index: usize) -> Fr {
-        match self.low.get(index) {
-            Some(twiddle) => *twiddle,
-            None => self.low[index % self.low.len()] * self.high[index / self.low.len()],
-        }
-    }
-}
-
-/// Twiddles number `k * 2^from` for `k < 2^(to - from)`.
-fn doubled(from: u32, to: u32) -> Vec<Fr> {
-    let mut table = Vec::with_capacity(1 << (to - from));
-    table.push(Fr::one());
-    for bit in from..to {
-        let root = generator(bit + 2);
-        let next: Vec<Fr> = table.par_iter().with_min_len(GRAIN).map(|twiddle| *twiddle * root).collect();
-        table.extend(next);
-    }
-    table
-}
-
-/// Values at the subgroup's elements, from coefficients.
-///
-/// # Errors
-/// If the length is not a power of two up to 2^28 or the twiddles are for smaller sizes.
-pub fn forward(values: &mut Vec<Fr>, twiddles: &Twiddles) -> Result<()> {
-    let log_size = checked("ntt", values.len(), twiddles)?;
+/// Values at the subgroup's elements.
+pub(super) fn forward(values: &mut Vec<Fr>, twiddles: &Twiddles) {
     let transform = Transform { twiddles, scales: None };
     transform.block(values, 0, 0);
-    *values = reordered(values, log_size, |index| index);
-    Ok(())
+    *values = reordered(values, |index| index);
 }
 
-/// Coefficients, from values at the subgroup's elements.
-///
-/// # Errors
-/// If the length is not a power of two up to 2^28 or the twiddles are for smaller sizes.
-pub fn inverse(values: &mut Vec<Fr>, twiddles: &Twiddles) -> Result<()> {
-    let log_size = checked("ntt", values.len(), twiddles)?;
+/// Coefficients.
+pub(super) fn inverse(values: &mut Vec<Fr>, twiddles: &Twiddles) {
     let transform = Transform { twiddles, scales: None };
     transform.block(values, 0, 0);
     let size = values.len();
-    let factor = inverse_of_size(log_size);
-    let mut coefficients = reordered(values, log_size, |index| (size - index) % size);
+    let factor = inverse_of_size(size.ilog2());
+    let mut coefficients = reordered(values, |index| (size - index) % size);
     coefficients.par_iter_mut().with_min_len(GRAIN).for_each(|value| *value *= factor);
     *values = coefficients;
-    Ok(())
 }
 
-/// Values of a polynomial, given by any number of coefficients, on the coset `shift * H` with `|H| = 2^log_size`.
-///
-/// # Errors
-/// If the size is above 2^28, the shift is zero, or the twiddles are for smaller sizes.
-pub fn coset_forward(coefficients: &[Fr], log_size: u32, shift: Fr, twiddles: &Twiddles) -> Result<Vec<Fr>> {
-    shape::coset("coset_ntt", log_size, shift.is_zero())?;
+/// Values on a coset.
+pub(super) fn coset_forward(coefficients: &[Fr], log_size: u32, shift: Fr, twiddles: &Twiddles) -> Vec<Fr> {
     let size = 1usize << log_size;
-    checked("coset_ntt", size, twiddles)?;
     // While the upper half of a block is zero, a layer only copies the lower half.
     let filled = coefficients.len().max(1).checked_next_power_of_two().map_or(size, |len| len.min(size));
     let copied = (size / filled).ilog2();
@@ -127,7 +54,7 @@ pub fn coset_forward(coefficients: &[Fr], log_size: u32, shift: Fr, twiddles: &T
         .par_chunks_mut(filled)
         .enumerate()
         .for_each(|(index, block)| transform.block(block, copied, index));
-    Ok(reordered(&values, log_size, |index| index))
+    reordered(&values, |index| index)
 }
 
 /// Length of the blocks that are finished in the cache, when a block of this length is worked off.
@@ -157,42 +84,14 @@ fn fold(block: &mut [Fr], coefficients: &[Fr], shift: Fr) {
     }
 }
 
-/// Coefficients of the polynomial with these values on the coset `shift * H`.
-///
-/// # Errors
-/// If the length is not a power of two up to 2^28, the shift is zero, or the twiddles are for smaller sizes.
-pub fn coset_inverse(values: &mut Vec<Fr>, shift: Fr, twiddles: &Twiddles) -> Result<()> {
-    let log_size = checked("inverse_coset_ntt", values.len(), twiddles)?;
-    shape::coset("inverse_coset_ntt", log_size, shift.is_zero())?;
-    let transform = Transform { twiddles, scales: None };
-    transform.block(values, 0, 0);
-    let size = values.len();
-    let mut coefficients = reordered(values, log_size, |index| (size - index) % size);
-    let step = shift.inverse().unwrap_or_default();
-    coefficients.par_chunks_mut(GRAIN).enumerate().for_each(|(index, chunk)| {
-        let mut factor = inverse_of_size(log_size) * step.pow([(index * GRAIN) as u64]);
-        for value in chunk {
-            *value *= factor;
-            factor *= step;
-        }
-    });
-    *values = coefficients;
-    Ok(())
-}
-
-fn checked(operation: &'static str, len: usize, twiddles: &Twiddles) -> Result<u32> {
-    let log_size = shape::transform(operation, len)?;
-    shape::at_most(operation, len, 1 << twiddles.log_size)?;
-    Ok(log_size)
-}
-
-fn inverse_of_size(log_size: u32) -> Fr {
+/// `2^-log_size`
+pub(super) fn inverse_of_size(log_size: u32) -> Fr {
     Fr::from(1u64 << log_size).inverse().unwrap_or_default()
 }
 
 /// Entry `i` of the result is the entry at the bit-reversed `source(i)`.
-fn reordered(values: &[Fr], log_size: u32, source: impl Fn(usize) -> usize + Sync) -> Vec<Fr> {
-    let reversed = |index: usize| match log_size {
+fn reordered(values: &[Fr], source: impl Fn(usize) -> usize + Sync) -> Vec<Fr> {
+    let reversed = |index: usize| match values.len().ilog2() {
         0 => index,
         bits => index.reverse_bits() >> (usize::BITS - bits),
     };

@@ -1,19 +1,29 @@
 //! Signed integers: as field elements, and row combinations of integer matrices.
 
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+
 use ark_bn254::Fr;
 use ark_ff::{BigInt, BigInteger, PrimeField, Zero};
 use rayon::prelude::*;
 
 use super::GRAIN;
+use super::simd::Tier;
 use crate::shape::{self, Result};
 
 /// Columns that one task works on: their accumulators are 6 KiB.
 const COLUMNS: usize = 128;
 
-/// A machine integer of at most 64 bits.
-pub trait Integer: Copy + Send + Sync + Into<i64> {}
+/// Rows that one task works on at most.
+#[cfg(target_arch = "x86_64")]
+const MOST_ROWS: usize = lanes::ROWS;
+#[cfg(not(target_arch = "x86_64"))]
+const MOST_ROWS: usize = 1 << 12;
 
-impl<T: Copy + Send + Sync + Into<i64>> Integer for T {}
+/// A machine integer of at most 64 bits.
+pub trait Integer: Copy + Send + Sync + Into<i64> + 'static {}
+
+impl<T: Copy + Send + Sync + Into<i64> + 'static> Integer for T {}
 
 /// Largest magnitude of the entries.
 pub fn magnitude<T: Integer>(values: &[T]) -> u64 {
@@ -43,11 +53,11 @@ fn element(value: i64) -> Fr {
 /// # Errors
 /// If the matrix does not have `weights.len() * width` entries or a row does not end within the target.
 pub fn combine_rows<T: Integer>(
+    tier: Tier,
     target: &mut [Fr],
     offset: usize,
     matrix: &[T],
-    width: usize,
-    weights: &[Fr],
+    (width, weights): (usize, &[Fr]),
 ) -> Result<()> {
     shape::matrix("combine_rows", target.len(), offset, matrix.len(), [weights.len(), width])?;
     if matrix.is_empty() {
@@ -57,19 +67,57 @@ pub fn combine_rows<T: Integer>(
     let column_blocks = width.div_ceil(COLUMNS);
     // Cut by columns; by rows too if that leaves threads without work.
     let row_blocks = (4 * rayon::current_num_threads()).div_ceil(column_blocks);
-    let rows = weights.len().div_ceil(row_blocks).max(GRAIN.div_ceil(width.min(COLUMNS)));
+    let rows = weights.len().div_ceil(row_blocks).max(GRAIN.div_ceil(width.min(COLUMNS))).min(MOST_ROWS);
     target.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, part)| {
         let columns = block * COLUMNS..block * COLUMNS + part.len();
         let sums: Vec<Vec<Fr>> = weights
             .par_chunks(rows)
             .zip(matrix.par_chunks(rows * width))
-            .map(|(weights, matrix)| row_block(weights, matrix, width, columns.clone()))
+            .map(|(weights, matrix)| {
+                let mut sums = in_lanes(tier, weights, matrix, width, columns.clone());
+                sums.extend(row_block(weights, matrix, width, columns.start + sums.len()..columns.end));
+                sums
+            })
             .collect();
         for sum in &sums {
             part.iter_mut().zip(sum).for_each(|(total, value)| *total += value);
         }
     });
     Ok(())
+}
+
+/// Sums for the first columns, as many as can be done in lanes.
+#[cfg(target_arch = "x86_64")]
+fn in_lanes<T: Integer>(
+    tier: Tier,
+    weights: &[Fr],
+    matrix: &[T],
+    width: usize,
+    columns: core::ops::Range<usize>,
+) -> Vec<Fr> {
+    let Tier::Ifma(proof) = tier else { return Vec::new() };
+    if let Some(matrix) = same::<T, i8>(matrix) {
+        lanes::row_block_8(proof, weights, matrix, width, columns)
+    } else if let Some(matrix) = same::<T, i16>(matrix) {
+        lanes::row_block_16(proof, weights, matrix, width, columns)
+    } else if let Some(matrix) = same::<T, i32>(matrix) {
+        lanes::row_block_32(proof, weights, matrix, width, columns)
+    } else {
+        Vec::new()
+    }
+}
+
+/// The slice itself, if its type is the other one.
+#[cfg(target_arch = "x86_64")]
+fn same<T: 'static, U: 'static>(slice: &[T]) -> Option<&[U]> {
+    let equal = core::any::TypeId::of::<T>() == core::any::TypeId::of::<U>();
+    // SAFETY: the types are the same.
+    equal.then(|| unsafe { core::slice::from_raw_parts(slice.as_ptr().cast(), slice.len()) })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn in_lanes<T: Integer>(_: Tier, _: &[Fr], _: &[T], _: usize, _: core::ops::Range<usize>) -> Vec<Fr> {
+    Vec::new()
 }
 
 fn row_block<T: Integer>(

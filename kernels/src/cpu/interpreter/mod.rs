@@ -2,12 +2,19 @@
 //!
 //! A program is planned once for a run: what depends on constants alone is computed ahead, what does not reach the output is
 //! dropped, and results are given registers that are reused when their last reader is done. Then the rows are worked off in
-//! blocks that fit the cache, many blocks at a time.
+//! blocks that fit the cache, many blocks at a time. In lanes, inputs are brought into registers by steps of their own, once
+//! for each rotation.
+
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+
+use std::collections::HashMap;
 
 use ark_bn254::Fr;
 use ark_ff::{Field, Zero};
 use rayon::prelude::*;
 
+use super::simd::Tier;
 use crate::program::{Operand, Operation, Program};
 use crate::shape::{self, Result};
 
@@ -29,6 +36,8 @@ enum Source {
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
+    /// Brings an input into a register; both operands are that input.
+    Load,
     Add,
     Subtract,
     Multiply,
@@ -61,45 +70,77 @@ struct Plan {
 /// # Errors
 /// If the numbers of inputs and constants are not the program's, the inputs differ in length, there are none, or an operand
 /// names something that does not exist.
-pub fn run(program: &Program, inputs: &[&[Fr]], constants: &[Fr]) -> Result<Vec<Fr>> {
+pub fn run(tier: Tier, program: &Program, inputs: &[&[Fr]], constants: &[Fr]) -> Result<Vec<Fr>> {
     let lengths: Vec<usize> = inputs.iter().map(|input| input.len()).collect();
     let rows = shape::program("run", program, &lengths, constants.len())?;
     let mut output = vec![Fr::zero(); rows];
-    let Some(plan) = Plan::new(program, constants, rows) else {
+    let Some(plan) = Plan::new(program, constants, rows, tier) else {
         return Ok(output);
     };
-    output.par_chunks_mut(BLOCK).enumerate().for_each_init(
-        || Worker::new(plan.registers),
-        |worker, (index, block)| worker.work(&plan, inputs, index * BLOCK, block),
-    );
+    match tier {
+        #[cfg(target_arch = "x86_64")]
+        Tier::Ifma(proof) => lanes::run(proof, &plan, inputs, &mut output),
+        _ => output.par_chunks_mut(BLOCK).enumerate().for_each_init(
+            || Worker::new(plan.registers),
+            |worker, (index, block)| worker.work(&plan, inputs, index * BLOCK, block),
+        ),
+    }
     Ok(output)
 }
 
 impl Plan {
     /// Plans a checked program; nothing if it has no rows or no output.
-    fn new(program: &Program, constants: &[Fr], rows: usize) -> Option<Self> {
+    fn new(program: &Program, constants: &[Fr], rows: usize, tier: Tier) -> Option<Self> {
         if rows == 0 {
             return None;
         }
         let mut results: Vec<Source> = Vec::with_capacity(program.operations.len());
-        let mut pending = Vec::with_capacity(program.operations.len());
-        for (index, &operation) in program.operations.iter().enumerate() {
+        let mut pending = Pending { steps: Vec::new(), loads: (tier != Tier::Portable).then(HashMap::new) };
+        for &operation in &program.operations {
             let (kind, a, b) = match operation {
                 Operation::Add(a, b) => (Kind::Add, a, b),
                 Operation::Subtract(a, b) => (Kind::Subtract, a, b),
                 Operation::Multiply(a, b) if a == b => (Kind::Square, a, b),
                 Operation::Multiply(a, b) => (Kind::Multiply, a, b),
             };
-            let a = resolve(a, &results, constants, rows);
-            let b = resolve(b, &results, constants, rows);
+            let a = pending.loaded(resolve(a, &results, constants, rows));
+            let b = pending.loaded(resolve(b, &results, constants, rows));
             results.push(match (a, b) {
                 (Source::Uniform(a), Source::Uniform(b)) => Source::Uniform(kind.apply(a, b)),
-                _ => Source::Result(index),
+                _ => pending.push(kind, a, b),
             });
-            pending.push(Step { kind, a, b, register: 0 });
         }
         let output = resolve(program.output?, &results, constants, rows);
-        Some(allocate(pending, output))
+        Some(allocate(pending.steps, output))
+    }
+}
+
+/// Steps in order, before they have registers: a result is known by its step.
+struct Pending {
+    steps: Vec<Step>,
+    /// Results that hold inputs, by index and rotation; nothing where steps read inputs themselves.
+    loads: Option<HashMap<(usize, usize), Source>>,
+}
+
+impl Pending {
+    fn push(&mut self, kind: Kind, a: Source, b: Source) -> Source {
+        self.steps.push(Step { kind, a, b, register: 0 });
+        Source::Result(self.steps.len() - 1)
+    }
+
+    /// The source as steps may read it.
+    fn loaded(&mut self, source: Source) -> Source {
+        let (Source::Input { index, rotation }, Some(loads)) = (source, &self.loads) else {
+            return source;
+        };
+        if let Some(known) = loads.get(&(index, rotation)) {
+            return *known;
+        }
+        let result = self.push(Kind::Load, source, source);
+        if let Some(loads) = &mut self.loads {
+            loads.insert((index, rotation), result);
+        }
+        result
     }
 }
 
@@ -158,6 +199,7 @@ fn allocate(pending: Vec<Step>, output: Source) -> Plan {
 impl Kind {
     fn apply(self, a: Fr, b: Fr) -> Fr {
         match self {
+            Kind::Load => a,
             Kind::Add => a + b,
             Kind::Subtract => a - b,
             Kind::Multiply => a * b,
@@ -223,6 +265,7 @@ fn view<'a>(
 
 fn execute(kind: Kind, a: Rows<'_>, b: Rows<'_>, target: &mut [Fr]) {
     match kind {
+        Kind::Load => each(a, b, target, |a, _| *a),
         Kind::Add => each(a, b, target, |a, b| *a + b),
         Kind::Subtract => each(a, b, target, |a, b| *a - b),
         Kind::Multiply => each(a, b, target, |a, b| *a * b),
