@@ -1,20 +1,21 @@
 //! From an integer network to a circuit: plan, choose a shape, place, lower, check.
 
-use zkloom_model::integer_graph::{IntegerGraph, TensorId};
+use zkloom_model::integer_graph::{IntegerGraph, IntegerOp, TensorId};
 use zkloom_plonkish::origin::check_origins;
 use zkloom_plonkish::{
-    Axis, Circuit, Claim, ExternalVector, FixedValues, IntegerMatrix, Monomial, PublicTensor, Relation,
-    Variable, View, codec_struct,
+    Axis, Circuit, Claim, Decode, DecodeError, Encode, ExternalVector, FixedValues, IntegerMatrix, Monomial,
+    PublicTensor, Reader, Relation, Tensor, Variable, View, Writer, codec_struct,
 };
 
 use crate::cost::{CostConstants, Demand, Limits, MAX_LANES, Shape, choose, needed_rows, usable};
 use crate::error::CompileError;
-use crate::layers::layer_of;
-use crate::layout::{Effect, Layout, NodeRecord};
-use crate::lowering::Lowering;
-use crate::plan::{BlockContent, Part, Plan, activation_of};
-use crate::tables::{Table, TableContent, total_rows};
-use crate::views::Run;
+use crate::layout::{Choices, Layout};
+use crate::lowering::{Intervals, Lowering};
+use crate::plan::{Content, Plan};
+use crate::products::ProductShape;
+use crate::reading::Run;
+use crate::structure::Structure;
+use crate::tables::{Table, total_rows};
 
 /// Identifier of the network's input in a statement.
 pub const INPUT_IDENTIFIER: u32 = 0;
@@ -30,6 +31,28 @@ pub enum Visibility {
     Public,
     /// The prover alone, but the statement holds a commitment to it, starting at entry 0 of the committed vector.
     Committed,
+}
+
+impl Encode for Visibility {
+    fn encode(&self, writer: &mut Writer) {
+        let code: u8 = match self {
+            Self::Private => 0,
+            Self::Public => 1,
+            Self::Committed => 2,
+        };
+        code.encode(writer);
+    }
+}
+
+impl Decode for Visibility {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match u8::decode(reader)? {
+            0 => Ok(Self::Private),
+            1 => Ok(Self::Public),
+            2 => Ok(Self::Committed),
+            _ => Err(reader.invalid("unknown visibility")),
+        }
+    }
 }
 
 /// Who can recompute the key's commitments to the weights.
@@ -58,6 +81,8 @@ pub struct CompileOptions {
     pub max_log_rows: u32,
     /// Most table sets that the cost model may choose.
     pub max_table_sets: u32,
+    /// Memory that proving may take by the cost model's prediction, in bytes; `None` for no limit.
+    pub max_memory: Option<u64>,
     /// Relative costs for the choice.
     pub costs: CostConstants,
 }
@@ -73,13 +98,14 @@ impl Default for CompileOptions {
             log_rows: None,
             max_log_rows: 22,
             max_table_sets: 8,
+            max_memory: None,
             costs: CostConstants::CPU,
         }
     }
 }
 
 /// A network as a circuit. It holds no weights.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Compiled {
     /// What prover and verifier share.
     pub circuit: Circuit,
@@ -95,42 +121,91 @@ codec_struct!(Compiled { circuit, fixed, layout });
 /// The result passes [`Circuit::validate`] and [`check_origins`].
 ///
 /// # Errors
-/// [`CompileError`], naming layer, channel and interval: a damaged graph, values that are too large, rows or tables that do
-/// not fit the limits.
+/// [`CompileError`], naming layer and interval: a damaged graph, values that are too large, rows or tables that do not fit the
+/// limits.
 pub fn compile(graph: &IntegerGraph, options: &CompileOptions) -> Result<Compiled, CompileError> {
     if let Some(found) = options.lanes.filter(|lanes| !(1..=MAX_LANES).contains(lanes)) {
         return Err(CompileError::Lanes { found, max: MAX_LANES });
     }
-    let plan = Plan::new(graph, options.weights == WeightVisibility::Private)?;
-    let weights = weights(graph)?;
-    let shape = choose_shape(&plan, &weights, options)?;
-    let mut layout = Layout::place(&plan, shape.lanes);
     let public_weights = options.weights == WeightVisibility::Public;
-    let mut lowering = Lowering::new(&plan, &layout, &shape, public_weights);
-    for (index, node) in graph.nodes.iter().enumerate() {
-        layer_of(index, node).lower(&mut lowering);
-    }
-    let inputs = state(&mut lowering, graph.input, (INPUT_IDENTIFIER, options.inputs));
-    let outputs = state(&mut lowering, graph.output, (OUTPUT_IDENTIFIER, options.outputs));
-    let (circuit, fixed) = lowering.finish(shape.table_sets);
-    let stated = [(inputs, graph.input), (outputs, graph.output)];
-    let of = |kind| stated.iter().filter(move |(found, _)| *found == kind).map(|(_, tensor)| tensor.0 as u32);
-    (layout.publics, layout.externals) =
-        (of(Visibility::Public).collect(), of(Visibility::Committed).collect());
-    layout.nodes = records(&plan, &layout);
+    let structure = Structure::of(graph, !public_weights)?;
+    let plan = Plan::new(&structure)?;
+    let weights = matrices(&plan, graph)?;
+    let shape = choose_shape(&plan, &weights, options)?;
+    let choices = Choices {
+        lanes: shape.lanes,
+        log_rows: shape.log_rows,
+        table_sets: shape.table_sets,
+        inputs: options.inputs,
+        outputs: options.outputs,
+        public_weights,
+    };
+    let layout = Layout::place(structure.clone(), choices)?;
+    let (circuit, fixed) = lower(&plan, &layout, Intervals::Derived(&weights))?;
     circuit.validate()?;
     check_origins(&circuit, &fixed, &weights)?;
     Ok(Compiled { circuit, fixed, layout })
 }
 
-/// The matrices that the key commits to, in the circuit's order: rows multiplied by their multipliers, the bias last.
+/// The circuit of a layout, with the intervals that a description states for accumulators.
+pub(crate) fn rebuild(layout: &Layout, stated: &[Tensor]) -> Result<(Circuit, FixedValues), CompileError> {
+    let plan = Plan::new(&layout.structure)?;
+    lower(&plan, layout, Intervals::Stated(stated))
+}
+
+fn lower(
+    plan: &Plan<'_>,
+    layout: &Layout,
+    intervals: Intervals<'_>,
+) -> Result<(Circuit, FixedValues), CompileError> {
+    let mut lowering = Lowering::new(plan, layout, intervals)?;
+    let graph = plan.graph;
+    let tensors = [
+        (graph.input, INPUT_IDENTIFIER, layout.choices.inputs),
+        (graph.output, OUTPUT_IDENTIFIER, layout.choices.outputs),
+    ];
+    for (tensor, identifier, visibility) in tensors {
+        state(&mut lowering, (plan, layout), tensor, (identifier, visibility));
+    }
+    Ok(lowering.finish())
+}
+
+/// The matrices that the key commits to, in the circuit's order: multiplied weights with the biases last, biases of sums, and
+/// the compiler's own.
 ///
 /// # Errors
-/// [`CompileError::Graph`] for a damaged graph, [`CompileError::Weight`] for an entry that does not fit 64 bits.
+/// [`CompileError`] for a damaged graph, and for an entry that does not fit 64 bits.
 pub fn weights(graph: &IntegerGraph) -> Result<Vec<IntegerMatrix>, CompileError> {
-    graph.check_structure()?;
-    let matrices = graph.nodes.iter().enumerate().map(|(index, node)| layer_of(index, node).matrix());
-    matrices.filter_map(Result::transpose).collect()
+    let structure = Structure::of(graph, false)?;
+    matrices(&Plan::new(&structure)?, graph)
+}
+
+fn matrices(plan: &Plan<'_>, graph: &IntegerGraph) -> Result<Vec<IntegerMatrix>, CompileError> {
+    let mut matrices = Vec::new();
+    for block in &plan.blocks {
+        match &block.content {
+            Content::Product { node, .. } => {
+                let Some(node) = graph.nodes.get(*node) else { continue };
+                matrices.push(ProductShape::of(graph, node).matrix(node)?);
+            }
+            Content::Bias { node } => {
+                let Some(IntegerOp::Sum { bias, .. }) = graph.nodes.get(*node).map(|node| &node.op) else {
+                    continue;
+                };
+                matrices.push(IntegerMatrix { width: 1, entries: bias.clone() });
+            }
+            Content::Counts { length, from_end, .. } => {
+                let step = 1_i64 << plan.shift;
+                let counted = |row: u32, column: u32| if *from_end { column >= row } else { column <= row };
+                let row =
+                    |row: u32| (0..*length).map(move |column| if counted(row, column) { step } else { 0 });
+                let entries = (0..*length).flat_map(row).collect();
+                matrices.push(IntegerMatrix { width: *length, entries });
+            }
+            Content::Input | Content::Combination { .. } => {}
+        }
+    }
+    Ok(matrices)
 }
 
 fn choose_shape(
@@ -140,59 +215,66 @@ fn choose_shape(
 ) -> Result<Shape, CompileError> {
     let tables = plan.tables();
     let demand = Demand {
-        cells: plan.blocks.iter().map(|block| block.cells).collect(),
+        blocks: plan.blocks.iter().map(|block| block.shape.clone()).collect(),
         table_rows: total_rows(&tables),
         fold: !weights.is_empty(),
         fold_length: weights.iter().map(|matrix| u64::from(matrix.width)).sum(),
         weights: weights.iter().map(|matrix| matrix.entries.len() as u64).sum(),
     };
-    let CompileOptions { lanes, log_rows, max_log_rows, max_table_sets, .. } = *options;
-    let limits = Limits { lanes, log_rows, max_log_rows, max_table_sets };
+    let CompileOptions { lanes, log_rows, max_log_rows, max_table_sets, max_memory, .. } = *options;
+    let limits = Limits { lanes, log_rows, max_log_rows, max_table_sets, max_memory };
     let refuse = || refusal(plan, &tables, &demand, &limits);
     choose(&demand, &limits, &options.costs).ok_or_else(refuse)
 }
 
-/// Why no shape holds the network: its tables, or else its rows.
+/// Why no shape holds the network: its tables, its rows, or the memory.
 fn refusal(plan: &Plan<'_>, tables: &[Table], demand: &Demand, limits: &Limits) -> CompileError {
     let usable = usable(limits.top());
     let capacity = usable * u64::from(limits.max_table_sets);
+    if let Some(allowed) = limits.max_memory {
+        let unlimited = Limits { max_memory: None, ..*limits };
+        let least = crate::cost::candidates(demand, &unlimited).iter().map(Shape::memory_bytes).min();
+        if let Some(needed) = least {
+            return CompileError::Memory { needed, allowed };
+        }
+    }
     if demand.table_rows <= capacity {
         let lanes = limits.lanes.unwrap_or(crate::cost::LANE_CHOICES.into_iter().fold(1, u32::max));
         let needed = needed_rows(demand, lanes);
         return CompileError::Rows { needed, lanes, log_rows: limits.top(), usable };
     }
-    let input = tables.iter().find(|table| matches!(table.content, TableContent::Input { .. }));
-    let width = |min: i64, max: i64| u64::try_from(i128::from(max) - i128::from(min) + 1).unwrap_or(u64::MAX);
-    let longest = plan.blocks.iter().map(|block| {
-        let interval = match (block.content, activation_of(block)) {
-            (BlockContent::Input, _) => input.map(Table::interval),
-            (_, activated) => activated.map(|activated| activated.quotients),
-        };
-        let rows = interval.map_or(0, |interval| width(interval.min, interval.max));
-        let interval = interval.map_or_else(String::new, |i| format!("{}..={}", i.min, i.max));
-        (rows, interval, block)
+    let longest = tables.iter().max_by_key(|table| table.rows());
+    let (rows, interval, tag) = longest.map_or((0, String::new(), 0), |table| {
+        let interval = table.interval();
+        (table.rows(), format!("{}..={}", interval.min, interval.max), table.tag)
     });
-    let (rows, interval, layer, channel) = longest
-        .max_by_key(|(rows, ..)| *rows)
-        .map_or((0, String::new(), String::new(), 0), |(rows, interval, block)| {
-            (rows, interval, block.name.clone(), block.channel)
-        });
+    let layer = plan.blocks.iter().zip(plan.tags()).find(|(_, found)| *found == tag);
+    let layer = layer.map(|(block, _)| block);
+    let layer = layer.map_or_else(|| "the remainders".to_owned(), |block| block.name.clone());
     let (total, max_sets, log_rows) = (demand.table_rows, limits.max_table_sets, limits.top());
-    CompileError::Tables { layer, channel, interval, rows, total, max_sets, log_rows, capacity }
+    CompileError::Tables { layer, interval, rows, total, max_sets, log_rows, capacity }
 }
 
 /// Compares a tensor with public values or with a commitment, if it is not private.
 fn state(
     lowering: &mut Lowering<'_>,
+    (plan, layout): (&Plan<'_>, &Layout),
     tensor: TensorId,
     (identifier, visibility): (u32, Visibility),
-) -> Visibility {
-    let runs = lowering.runs(tensor);
+) {
+    let Some((block, part)) = plan.block_of(tensor) else { return };
+    let runs = layout.runs(block, part);
     let length = runs.iter().map(|run| run.length).sum();
-    let (name, interval) = (lowering.plan.graph.tensor(tensor).name.clone(), lowering.interval(tensor));
+    let name = plan.graph.tensor(tensor).name.clone();
+    let column = runs.first().map_or(0, |run| run.column);
+    let row = runs.first().map_or(0, |run| run.row);
     let circuit = lowering.circuit_mut();
+    let holds =
+        |known: &&Tensor| known.pieces.iter().any(|piece| (piece.column, piece.offset) == (column, row));
+    let interval = circuit.tensors.iter().find(holds).map(|known| known.interval);
+    let interval = interval.unwrap_or(zkloom_plonkish::Interval { min: 0, max: 0 });
     let relation = match visibility {
-        Visibility::Private => return visibility,
+        Visibility::Private => return,
         Visibility::Public => {
             circuit.publics.push(PublicTensor { identifier, name: name.clone(), length, interval });
             Relation::Public { tensor: circuit.publics.len() as u32 - 1 }
@@ -202,13 +284,11 @@ fn state(
             Relation::External { vector: circuit.externals.len() as u32 - 1 }
         }
     };
-    let claim = Claim { name, output: stated_views(&runs), relation };
-    lowering.claim(claim);
-    visibility
+    circuit.claims.push(Claim { name, output: stated_views(&runs), relation });
 }
 
 /// Views of a tensor's cells, each with the power of the public challenge that belongs to its index.
-pub(crate) fn stated_views(runs: &[Run]) -> Vec<View> {
+fn stated_views(runs: &[Run]) -> Vec<View> {
     let public = |exponent| Monomial::power(Variable::Public {}, exponent);
     let view = |run: &Run| View {
         column: run.column,
@@ -218,31 +298,4 @@ pub(crate) fn stated_views(runs: &[Run]) -> Vec<View> {
         axes: vec![Axis::dense(run.length, 1, public(1))],
     };
     runs.iter().map(view).collect()
-}
-
-/// What each node became.
-fn records(plan: &Plan<'_>, layout: &Layout) -> Vec<NodeRecord> {
-    let record = |(index, node): (usize, &zkloom_model::integer_graph::IntegerNode)| {
-        let block =
-            plan.storage(node.output).and_then(|s| Some((s.part, plan.blocks.get(s.block)?, s.block)));
-        let layer = layer_of(index, node);
-        let computes =
-            !node.op.inputs().iter().any(|input| plan.storage(*input) == plan.storage(node.output));
-        let (rows, effect) = match block {
-            Some((Part::Accumulator, block, at)) if computes => {
-                let height = |at: usize| layout.blocks.get(at).map_or(0, |block| block.height);
-                let bias = plan.blocks.iter().position(|b| b.content == BlockContent::Bias { node: index });
-                (height(at) + bias.map_or(0, height), Effect::Accumulate { interval: block.interval })
-            }
-            Some((Part::Activation, block, at)) if computes => {
-                let tag = layout.blocks.get(at).map_or(0, |block| block.tag);
-                let quotients = activation_of(block).map_or(block.interval, |activated| activated.quotients);
-                (0, Effect::Activate { interval: block.interval, quotients, tag })
-            }
-            _ => (0, Effect::Alias {}),
-        };
-        let shape = plan.graph.tensor(node.output).shape.iter().map(|size| *size as u64).collect();
-        NodeRecord { name: node.name.clone(), operator: layer.operator().to_owned(), shape, rows, effect }
-    };
-    plan.graph.nodes.iter().enumerate().map(record).collect()
 }

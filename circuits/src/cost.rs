@@ -129,8 +129,8 @@ impl Shape {
 /// What a network asks for, whatever its shape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
-    /// Cells of each block.
-    pub cells: Vec<u32>,
+    /// Shape of each block.
+    pub blocks: Vec<Vec<u32>>,
     /// Rows of all tables.
     pub table_rows: u64,
     /// Whether there are matrices.
@@ -152,6 +152,8 @@ pub struct Limits {
     pub max_log_rows: u32,
     /// Most table sets.
     pub max_table_sets: u32,
+    /// Most bytes of memory that proving may take, or `None` for no limit.
+    pub max_memory: Option<u64>,
 }
 
 impl Limits {
@@ -168,7 +170,8 @@ pub fn usable(log_rows: u32) -> u64 {
 
 /// Rows in use in each lane, the random cells of the fold included.
 pub fn needed_rows(demand: &Demand, lanes: u32) -> u64 {
-    height_of(demand.cells.iter().copied(), lanes) + u64::from(FOLD_BLINDS) * u64::from(demand.fold)
+    let heights = demand.blocks.iter().map(|shape| height_of(shape, lanes));
+    heights.fold(0, u64::saturating_add) + u64::from(FOLD_BLINDS) * u64::from(demand.fold)
 }
 
 /// All shapes that hold the network.
@@ -186,7 +189,11 @@ pub fn candidates(demand: &Demand, limits: &Limits) -> Vec<Shape> {
             }
             let table_sets = table_sets.max(1) as u32;
             let Demand { fold, fold_length, weights, .. } = *demand;
-            shapes.push(Shape { log_rows, lanes, table_sets, fold, fold_length, weights });
+            let shape = Shape { log_rows, lanes, table_sets, fold, fold_length, weights };
+            if limits.max_memory.is_some_and(|allowed| shape.memory_bytes() > allowed) {
+                continue;
+            }
+            shapes.push(shape);
             if table_sets == 1 {
                 // More rows only cost more.
                 break;
@@ -227,10 +234,17 @@ mod tests {
     use super::*;
 
     fn demand(activations: u32, table_rows: u64) -> Demand {
-        Demand { cells: vec![activations], table_rows, fold: true, fold_length: 1000, weights: 100_000 }
+        Demand {
+            blocks: vec![vec![activations]],
+            table_rows,
+            fold: true,
+            fold_length: 1000,
+            weights: 100_000,
+        }
     }
 
-    const FREE: Limits = Limits { lanes: None, log_rows: None, max_log_rows: 20, max_table_sets: 8 };
+    const FREE: Limits =
+        Limits { lanes: None, log_rows: None, max_log_rows: 20, max_table_sets: 8, max_memory: None };
 
     #[test]
     fn proof_size_follows_the_protocol() {
@@ -277,6 +291,10 @@ mod tests {
         let small = Limits { max_log_rows: 8, ..FREE };
         assert_eq!(choose(&demand(100_000, 100), &small, &CostConstants::CPU), None);
         assert_eq!(choose(&demand(10, 100_000), &small, &CostConstants::CPU), None);
+        let least = candidates(&demand(100_000, 100), &FREE).iter().map(Shape::memory_bytes).min().unwrap();
+        let allowed = |bytes| Limits { max_memory: Some(bytes), ..FREE };
+        assert!(choose(&demand(100_000, 100), &allowed(least), &CostConstants::CPU).is_some());
+        assert_eq!(choose(&demand(100_000, 100), &allowed(least - 1), &CostConstants::CPU), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use thiserror::Error;
 use zkloom_model::integer_graph::GraphError;
 use zkloom_model::interpreter::RunError;
+use zkloom_model::interval::IntervalError;
 use zkloom_plonkish::CircuitError;
 
 /// Why a network cannot be compiled.
@@ -44,17 +45,22 @@ pub enum CompileError {
         /// Rows that are not blinding rows.
         usable: u64,
     },
+    /// No shape keeps within the memory allowed.
+    #[error("proving would take about {needed} bytes of memory at least, {allowed} are allowed; allow more")]
+    Memory {
+        /// Bytes that the smallest shape takes.
+        needed: u64,
+        /// Bytes allowed.
+        allowed: u64,
+    },
     /// The tables do not fit.
     #[error(
-        "layer `{layer}`, channel {channel}: requantised accumulators in {interval} take a table of {rows} rows, all tables \
-         {total}; {max_sets} table sets of 2^{log_rows} rows hold {capacity}; use a larger shift, fewer bits or smaller \
+        "layer `{layer}`: requantised accumulators in {interval} take a table of {rows} rows, all tables {total}; {max_sets} table sets of 2^{log_rows} rows hold {capacity}; use a larger shift, fewer bits or smaller \
          weights, or allow more rows or table sets"
     )]
     Tables {
         /// The layer with the longest table.
         layer: String,
-        /// The channel that reaches farthest; 0 for the network's input.
-        channel: usize,
         /// The interval that its table covers.
         interval: String,
         /// Rows of this table.
@@ -92,46 +98,56 @@ pub enum CompileError {
         /// The largest shift supported.
         max: u32,
     },
-    /// A linear layer reads values that no table ranges.
+    /// A layer that circuits cannot have.
+    #[error("layer `{layer}`: {reason}")]
+    Unprovable {
+        /// The layer.
+        layer: String,
+        /// Why.
+        reason: String,
+    },
+    /// An interval cannot be derived.
+    #[error(transparent)]
+    Interval(#[from] IntervalError),
+    /// A term of a sum reads a tensor in a way that is no product of strided loops over its axes.
     #[error(
-        "layer `{layer}` reads `{tensor}`, an accumulator that is not requantised; put an activation between them"
+        "layer `{layer}` reads `{tensor}` across the borders of its axes, which is not supported; reshape the tensor before the \
+         layer so that what it reads is whole rows"
     )]
-    AccumulatorInput {
-        /// The reading layer.
+    Access {
+        /// The layer.
         layer: String,
         /// The tensor that it reads.
         tensor: String,
     },
-    /// An activation of something that is no accumulator.
-    #[error(
-        "activation `{layer}` reads `{tensor}`, which no linear layer or sum computes; put one between them"
-    )]
-    NotAccumulator {
-        /// The activation.
+    /// A layer with too many position axes.
+    #[error("layer `{layer}` has {found} spatial axes; at most {max} are supported")]
+    Positions {
+        /// The layer.
         layer: String,
-        /// The tensor that it reads.
-        tensor: String,
+        /// Its axes.
+        found: usize,
+        /// The most that is supported.
+        max: usize,
     },
-    /// Two activations of the same accumulator.
+    /// A function whose table would be longer than any column.
     #[error(
-        "activation `{layer}` reads `{tensor}`, which another activation has; give each its own linear layer or sum"
+        "layer `{layer}` needs a table over {interval}, which is too long; requantise its inputs to fewer bits before it"
     )]
-    SharedAccumulator {
-        /// The second activation.
+    Domain {
+        /// The layer.
         layer: String,
-        /// The tensor that both read.
-        tensor: String,
+        /// The arguments.
+        interval: String,
     },
     /// An accumulator can be so large that equations modulo the field's order would not be equations of integers.
     #[error(
-        "layer `{layer}`, channel {channel}: accumulators reach {interval}, requantised sums {reach}, allowed is below 2^62; \
-         use fewer bits or smaller multipliers"
+        "layer `{layer}`: accumulators reach {interval}, requantised sums {reach}, allowed is below 2^62; use fewer bits or \
+         smaller multipliers"
     )]
     Range {
         /// The layer.
         layer: String,
-        /// The channel that reaches farthest.
-        channel: usize,
         /// The accumulator's interval.
         interval: String,
         /// Bound on every integer in the requantisation's equation.
@@ -155,6 +171,9 @@ pub enum CompileError {
 /// Why an input has no witness.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WitnessError {
+    /// The layout has no plan: it is not one that the compiler made.
+    #[error("the layout cannot be filled: {0}; compile the network again")]
+    Layout(String),
     /// The integer network does not accept the input.
     #[error(transparent)]
     Run(#[from] RunError),

@@ -1,23 +1,22 @@
-//! The second pass: with every cell in its place, layers add tensors, claims and matrices to the circuit.
+//! The second pass: with every cell in its place, blocks become tensors, claims and matrices of the circuit.
 
-use zkloom_model::integer_graph::TensorId;
 use zkloom_plonkish::claim::FoldBlinds;
+use zkloom_plonkish::origin::claim_interval;
 use zkloom_plonkish::{
-    AdviceColumn, CellRun, Circuit, Claim, FixedColumn, FixedValues, Interval, Matrix, Origin, Piece,
-    TableSet, Tensor,
+    AdviceColumn, CellRun, Circuit, Claim, ConstantOnes, FixedColumn, FixedValues, IntegerMatrix, Interval,
+    Matrix, Monomial, Origin, Piece, Relation, TableSet, Tensor, View,
 };
 
-use crate::cost::Shape;
-use crate::gadgets::requantise::{ACTIVATION_COORDINATE, GadgetColumns, lookups};
+use crate::error::CompileError;
+use crate::gadgets::requantise::{ACTIVATION_COORDINATE, GadgetColumns, is_single_valued, lookups, reach};
 use crate::layout::{FOLD_BLINDS, LANE_COLUMNS, LANE_TENSOR_COLUMNS, Layout};
-use crate::plan::{BlockContent, Part, Plan, activation_interval};
+use crate::patches::{Part, Patch};
+use crate::plan::{Content, Plan, PlannedBlock, plonkish};
+use crate::products::{ELEMENT_ROLE, OUT_ROLE, POSITION_ROLE, ProductShape, ROLES, product_readings};
+use crate::reading::{Along, ReadDimension, Reading, Run};
+use crate::structure::widened;
 use crate::tables::split_into_sets;
-use crate::views::Run;
 
-/// Axis role of output channels; contracts the rows of every matrix.
-pub const OUT_ROLE: u32 = 0;
-/// Axis role of output positions.
-pub const POSITION_ROLE: u32 = 1;
 /// Rows at the end of each column that are random: one for each value that a proof shows of a tensor column, and three.
 pub const BLINDING_ROWS: u32 = 4;
 /// Degree of helpers with two fractions; there are no gates.
@@ -30,115 +29,213 @@ const TAG: u32 = 1;
 /// Fixed column that is one on table rows.
 const TABLE_SELECTOR: u32 = 2;
 
+/// Where the intervals of accumulators come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Intervals<'w> {
+    /// From the weights, by the origin rule; widened to powers of two where weights are private.
+    Derived(&'w [IntegerMatrix]),
+    /// From a description.
+    Stated(&'w [Tensor]),
+}
+
 /// The circuit under construction.
 #[derive(Debug)]
 pub struct Lowering<'a> {
-    /// The first pass.
-    pub plan: &'a Plan<'a>,
-    /// Where everything lies.
-    pub layout: &'a Layout,
-    /// Whether matrices are committed without hiding.
-    pub public_weights: bool,
+    plan: &'a Plan<'a>,
+    layout: &'a Layout,
+    intervals: Intervals<'a>,
     circuit: Circuit,
 }
 
 impl<'a> Lowering<'a> {
-    /// A circuit with columns and lookups, and the network's input as its first tensor.
-    pub fn new(plan: &'a Plan<'a>, layout: &'a Layout, shape: &Shape, public_weights: bool) -> Self {
-        let circuit = frame(layout, shape.log_rows);
-        let mut lowering = Self { plan, layout, public_weights, circuit };
-        lowering.ranged_tensor(plan.graph.input);
-        lowering
-    }
-
-    /// A tensor's cells, lane by lane.
-    pub fn runs(&self, tensor: TensorId) -> Vec<Run> {
-        self.plan.storage(tensor).map_or_else(Vec::new, |s| self.layout.runs(s.block, s.part))
-    }
-
-    /// A block's cells, lane by lane.
-    pub fn block_runs(&self, block: usize, part: Part) -> Vec<Run> {
-        self.layout.runs(block, part)
-    }
-
-    /// The block of a sum's bias.
-    pub fn bias_block(&self, node: usize) -> Option<usize> {
-        self.plan.blocks.iter().position(|block| block.content == BlockContent::Bias { node })
-    }
-
-    /// Interval of a tensor's cells.
-    pub fn interval(&self, tensor: TensorId) -> Interval {
-        let storage = self.plan.storage(tensor);
-        let block = storage.and_then(|s| Some((self.plan.blocks.get(s.block)?, s.part)));
-        match block {
-            Some((block, Part::Accumulator)) => block.interval,
-            Some((block, Part::Activation)) => activation_interval(block),
-            None => Interval { min: 0, max: 0 },
+    /// All blocks as parts of a circuit.
+    ///
+    /// # Errors
+    /// [`CompileError`] for accumulators that are too large.
+    pub fn new(
+        plan: &'a Plan<'a>,
+        layout: &'a Layout,
+        intervals: Intervals<'a>,
+    ) -> Result<Self, CompileError> {
+        let mut lowering = Self { plan, layout, intervals, circuit: frame(layout) };
+        for (index, block) in plan.blocks.iter().enumerate() {
+            lowering.block(index, block)?;
         }
+        Ok(lowering)
     }
 
-    /// Adds a matrix; returns its index.
-    pub fn matrix(&mut self, matrix: Matrix) -> u32 {
-        self.circuit.matrices.push(matrix);
+    fn block(&mut self, index: usize, block: &PlannedBlock) -> Result<(), CompileError> {
+        let Some(claim) = self.claim_of(index, block)? else {
+            let interval = plonkish(self.plan.graph.tensor(self.plan.graph.input).interval);
+            self.ranged_tensor(index, &block.name, interval);
+            return Ok(());
+        };
+        let interval = self.interval(block, &claim)?;
+        self.circuit.claims.push(claim);
+        let claim = self.circuit.claims.len() as u32 - 1;
+        let runs = self.layout.runs(index, Part::Accumulator {});
+        let pieces = runs.iter().map(|run| piece(run, Origin::Claim { claim })).collect();
+        self.circuit.tensors.push(Tensor { name: block.name.clone(), interval, pieces });
+        if let Some(activated) = &block.activated {
+            let table = self.layout.activation_table(block, index);
+            let quotients = table.map_or(plonkish(activated.domain), |table| table.interval());
+            let shift = self.layout.shift;
+            if !is_single_valued(interval, quotients, shift) {
+                return Err(out_of_range(&block.name, interval, reach(interval, quotients, shift)));
+            }
+            let image = table.map_or(quotients, |table| table.image());
+            self.ranged_tensor(index, &activated.name, image);
+        }
+        Ok(())
+    }
+
+    /// The claim that computes a block's accumulators; nothing for the input.
+    fn claim_of(&mut self, index: usize, block: &PlannedBlock) -> Result<Option<Claim>, CompileError> {
+        let own = [Patch::whole(index as u32, Part::Accumulator {}, block.cells)];
+        let name = block.name.clone();
+        let claim = match &block.content {
+            Content::Input => return Ok(None),
+            Content::Product { node, inputs } => {
+                let Some(node) = self.plan.graph.nodes.get(*node) else { return Ok(None) };
+                let shape = ProductShape::of(self.plan.graph, node);
+                let output = self.views(&own, &shape.output_reading(), block)?;
+                let mut input = Vec::new();
+                for (patches, reading) in inputs.iter().zip(product_readings(&shape)) {
+                    input.extend(self.views(patches, &reading, block)?);
+                }
+                let matrix = self.matrix(&name, (shape.rows, shape.width()), false);
+                let relation = Relation::Matrix { matrix, input, ones: shape.ones() };
+                Claim { name, output, relation }
+            }
+            Content::Bias { .. } => {
+                let rows = geometric(block.cells, Monomial::role(OUT_ROLE, 1));
+                let output = self.views(&own, &reading(vec![rows], 1), block)?;
+                let matrix = self.matrix(&name, (block.cells, 1), false);
+                let ones = vec![ConstantOnes { column: 0, scale: Monomial::one(), axes: Vec::new() }];
+                Claim { name, output, relation: Relation::Matrix { matrix, input: Vec::new(), ones } }
+            }
+            Content::Combination { patches } => {
+                let elements = |coefficient| {
+                    reading(vec![geometric(block.cells, Monomial::role(ELEMENT_ROLE, 1))], coefficient)
+                };
+                let output = self.views(&own, &elements(1), block)?;
+                // Output + inputs = 0: the inputs enter with the opposite sign.
+                let inputs = self.views(patches, &elements(-1), block)?;
+                Claim { name, output, relation: Relation::Linear { inputs } }
+            }
+            Content::Counts { patches, outer, length, inner, .. } => {
+                let dimensions = |middle: Monomial| {
+                    vec![
+                        geometric(*outer, Monomial::role(ELEMENT_ROLE, 1)),
+                        geometric(*length, middle),
+                        geometric(*inner, Monomial::role(POSITION_ROLE, 1)),
+                    ]
+                };
+                let rows = reading(dimensions(Monomial::role(OUT_ROLE, 1)), 1);
+                let output = self.views(&own, &rows, block)?;
+                let input = self.views(patches, &reading(dimensions(Monomial::fold(1)), 1), block)?;
+                let matrix = self.matrix(&name, (*length, *length), true);
+                Claim { name, output, relation: Relation::Matrix { matrix, input, ones: Vec::new() } }
+            }
+        };
+        Ok(Some(claim))
+    }
+
+    fn views(
+        &self,
+        patches: &[Patch],
+        reading: &Reading,
+        block: &PlannedBlock,
+    ) -> Result<Vec<View>, CompileError> {
+        let unsuitable =
+            || CompileError::Access { layer: block.name.clone(), tensor: "its input".to_owned() };
+        self.layout.views(patches, reading).ok_or_else(unsuitable)
+    }
+
+    /// Adds a matrix; `own` ones are the compiler's and hide nothing.
+    fn matrix(&mut self, name: &str, (rows, columns): (u32, u32), own: bool) -> u32 {
+        let (name, public) = (name.to_owned(), own || self.layout.choices.public_weights);
+        self.circuit.matrices.push(Matrix { name, rows, columns, public, row_role: OUT_ROLE });
         self.circuit.matrices.len() as u32 - 1
     }
 
-    /// Adds a claim; returns its index.
-    pub fn claim(&mut self, claim: Claim) -> u32 {
-        self.circuit.claims.push(claim);
-        self.circuit.claims.len() as u32 - 1
+    /// The interval that the circuit states for a block's accumulators.
+    fn interval(&self, block: &PlannedBlock, claim: &Claim) -> Result<Interval, CompileError> {
+        let index = self.circuit.tensors.len();
+        let weights = match self.intervals {
+            Intervals::Stated(tensors) => {
+                let stated = tensors.get(index).map(|tensor| tensor.interval);
+                return Ok(stated.unwrap_or(Interval { min: 0, max: 0 }));
+            }
+            Intervals::Derived(weights) => weights,
+        };
+        let derived = claim_interval(&self.circuit, Some(weights), claim, index)?;
+        let (low, high) = derived.unwrap_or((0, 0));
+        let too_large = || CompileError::Range {
+            layer: block.name.clone(),
+            interval: format!("{low}..={high}"),
+            reach: low.saturating_neg().max(high).to_string(),
+        };
+        let interval = zkloom_model::integer_graph::Interval {
+            min: i64::try_from(low).map_err(|_| too_large())?,
+            max: i64::try_from(high).map_err(|_| too_large())?,
+        };
+        // What the compiler itself contracts is no secret.
+        let secret = matches!(block.content, Content::Product { .. } | Content::Bias { .. });
+        let hidden = secret && !self.layout.choices.public_weights;
+        let stated = plonkish(if hidden { widened(interval) } else { interval });
+        let fits = is_single_valued(stated, Interval { min: 0, max: 0 }, 0);
+        if fits { Ok(stated) } else { Err(too_large()) }
     }
 
     /// Adds a tensor of activations or inputs, which the lanes' activation lookups range.
-    pub fn ranged_tensor(&mut self, tensor: TensorId) {
-        let pieces = self.runs(tensor).iter().map(|run| piece(run, lookup_origin(run))).collect();
-        let (name, interval) = (self.plan.graph.tensor(tensor).name.clone(), self.interval(tensor));
-        self.circuit.tensors.push(Tensor { name, interval, pieces });
+    fn ranged_tensor(&mut self, block: usize, name: &str, interval: Interval) {
+        let runs = self.layout.runs(block, Part::Activation {});
+        let pieces = runs.iter().map(|run| piece(run, lookup_origin(run))).collect();
+        self.circuit.tensors.push(Tensor { name: name.to_owned(), interval, pieces });
     }
 
-    /// Adds a tensor of accumulators, each run of which one claim computes.
-    pub fn computed_tensor(&mut self, tensor: TensorId, claims: &[u32]) {
-        if let Some(storage) = self.plan.storage(tensor) {
-            self.block_tensor(storage.block, claims);
-        }
-    }
-
-    /// Adds the accumulators of a block as a tensor, each run of which one claim computes.
-    pub fn block_tensor(&mut self, block: usize, claims: &[u32]) {
-        let Some(planned) = self.plan.blocks.get(block) else { return };
-        let runs = self.block_runs(block, Part::Accumulator);
-        let pieces =
-            runs.iter().zip(claims).map(|(run, claim)| piece(run, Origin::Claim { claim: *claim })).collect();
-        self.circuit.tensors.push(Tensor { name: planned.name.clone(), interval: planned.interval, pieces });
-    }
-
-    /// The circuit under construction, for what is no layer.
+    /// The circuit under construction, for what is no block.
     pub fn circuit_mut(&mut self) -> &mut Circuit {
         &mut self.circuit
     }
 
     /// Adds the folds' random cells and the fixed columns.
-    pub fn finish(mut self, table_sets: u32) -> (Circuit, FixedValues) {
+    pub fn finish(mut self) -> (Circuit, FixedValues) {
         let folds = self.circuit.folds().len() as u32;
         self.circuit.fold_blinds.runs = fold_runs(self.layout, folds);
-        let fixed = fixed(self.layout, table_sets, &mut self.circuit);
+        let fixed = fixed(self.layout, &mut self.circuit);
         (self.circuit, fixed)
     }
 }
 
+fn out_of_range(layer: &str, interval: Interval, reach: i128) -> CompileError {
+    let interval = format!("{}..={}", interval.min, interval.max);
+    CompileError::Range { layer: layer.to_owned(), interval, reach: reach.to_string() }
+}
+
+fn geometric(size: u32, ratio: Monomial) -> ReadDimension {
+    ReadDimension { size, along: Along::Geometric(ratio) }
+}
+
+fn reading(dimensions: Vec<ReadDimension>, coefficient: i64) -> Reading {
+    Reading { dimensions, scale: Monomial::one(), coefficient }
+}
+
 /// A circuit with the advice columns and lookups of a layout's lanes, and nothing else yet.
-pub(crate) fn frame(layout: &Layout, log_rows: u32) -> Circuit {
+fn frame(layout: &Layout) -> Circuit {
+    let lanes = layout.choices.lanes;
     Circuit {
-        log_rows,
+        log_rows: layout.choices.log_rows,
         blinding_rows: BLINDING_ROWS,
         max_degree: MAX_DEGREE,
-        advice: advice(layout.lanes),
+        advice: advice(lanes),
         fixed: Vec::new(),
         gates: Vec::new(),
         table_sets: Vec::new(),
-        lookups: (0..layout.lanes).flat_map(|lane| lookups(lane, columns(lane), layout.shift)).collect(),
+        lookups: (0..lanes).flat_map(|lane| lookups(lane, columns(lane), layout.shift)).collect(),
         copies: Vec::new(),
-        roles: vec!["out".to_owned(), "position".to_owned()],
+        roles: ROLES.map(str::to_owned).to_vec(),
         matrices: Vec::new(),
         claims: Vec::new(),
         publics: Vec::new(),
@@ -149,17 +246,17 @@ pub(crate) fn frame(layout: &Layout, log_rows: u32) -> Circuit {
 }
 
 /// The random cells of so many folds, below all blocks.
-pub(crate) fn fold_runs(layout: &Layout, folds: u32) -> Vec<CellRun> {
+fn fold_runs(layout: &Layout, folds: u32) -> Vec<CellRun> {
     let run = |fold| CellRun { column: 0, row: layout.rows.saturating_add(fold * FOLD_BLINDS) };
     (0..folds).map(run).collect()
 }
 
 /// The lookup that ranges a run of activations: each lane has two, the activation's is the second.
-pub(crate) fn lookup_origin(run: &Run) -> Origin {
+fn lookup_origin(run: &Run) -> Origin {
     Origin::Lookup { lookup: run.column / LANE_TENSOR_COLUMNS * 2 + 1, coordinate: ACTIVATION_COORDINATE }
 }
 
-pub(crate) fn piece(run: &Run, origin: Origin) -> Piece {
+fn piece(run: &Run, origin: Origin) -> Piece {
     Piece { column: run.column, offset: run.row, length: run.length, origin }
 }
 
@@ -183,11 +280,11 @@ fn advice(lanes: u32) -> Vec<AdviceColumn> {
 }
 
 /// Selector, tags and tables. One selector serves all table sets, which have equal length.
-pub(crate) fn fixed(layout: &Layout, table_sets: u32, circuit: &mut Circuit) -> FixedValues {
+fn fixed(layout: &Layout, circuit: &mut Circuit) -> FixedValues {
     let rows = layout.blocks.iter().flat_map(|block| (0..block.height).map(|_| i64::from(block.tag)));
     let tags: Vec<i64> = rows.collect();
     let selector = tags.iter().map(|tag| i64::from(*tag != 0)).collect();
-    let sets = split_into_sets(&layout.tables, table_sets);
+    let sets = split_into_sets(&layout.tables, layout.choices.table_sets);
     let height = sets.first().map_or(0, |set| set.tags.len());
     let mut names = vec!["selector".to_owned(), "tag".to_owned(), "table selector".to_owned()];
     let mut columns = vec![selector, tags, vec![1; height]];

@@ -1,275 +1,310 @@
-//! The first pass: which cells a network needs and how large their values can be, whatever the number of lanes.
+//! The first pass: which blocks of cells a network needs and how each is computed, whatever the number of lanes.
 //!
-//! Each layer that computes accumulators gets a *block* of rows; an activation fills the activation cells of its accumulator's
-//! block; a reshape is another name for the same cells. Intervals are worst cases over everything that the circuit allows,
-//! which is wider than what the quantiser saw: activations reach their whole table, and accumulators of private weights are
-//! widened to `-2^k ..= 2^k - 1`, so that neither intervals nor table lengths tell more about the weights than their size.
+//! A *block* is what the circuit computes: the input, the accumulators of a linear layer, a bias, or a sum of cells of earlier
+//! blocks; its activation lies beside it. Every tensor of the network is held as patches of blocks ([`crate::patches`]). What only
+//! moves or adds elements makes no block until something needs the sum itself: an activation, the network's output, or a reader
+//! that the patches do not suit.
 
-use zkloom_model::integer_graph::{Activation, IntegerGraph, IntegerNode, TensorId};
-use zkloom_model::rounding::requantise;
-use zkloom_plonkish::Interval;
+use zkloom_model::access::Access;
+use zkloom_model::integer_graph::{
+    Activation, IntegerGraph, IntegerNode, IntegerOp, Interval, TensorId, Term,
+};
 
 use crate::error::CompileError;
-use crate::layers::layer_of;
+use crate::patches::{Part, Patch};
+use crate::products::{MAX_POSITIONS, ProductShape, product_readings};
+use crate::structure::Structure;
 use crate::tables::{FIRST_FUNCTION_TAG, INPUT_TAG, MAX_SHIFT, RANGE_TAG, Table, TableContent, hull};
 
 /// Elements of a tensor that a circuit can number.
 pub const MAX_ELEMENTS: usize = 1 << 28;
 /// Every integer in an equation that a proof shows modulo the field's order stays below this.
 pub const MAX_MAGNITUDE: i128 = 1 << 62;
-
-/// Which columns of a block hold a tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The accumulator columns.
-    Accumulator,
-    /// The activation columns.
-    Activation,
-}
-
-/// Where a tensor's cells are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Storage {
-    /// Index of the block.
-    pub block: usize,
-    /// Which columns of it.
-    pub part: Part,
-}
+/// Tensors of more patches get a block of their own.
+pub const MAX_PATCHES: usize = 24;
 
 /// An activation of a block's accumulators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activated {
-    /// The activation's tensor.
-    pub tensor: TensorId,
+    /// Name for messages.
+    pub name: String,
+    /// The node that asked for it.
+    pub node: usize,
     /// Applied to the requantised accumulator.
     pub function: Activation,
-    /// What the requantised accumulators can be, zero included.
-    pub quotients: Interval,
+    /// The requantised accumulators that the layer asks the table to have.
+    pub domain: Interval,
 }
 
-/// What a block's rows hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BlockContent {
-    /// The network's input in the activation columns.
+/// How a block's accumulators are computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Not at all: the network's input stands in the activation columns.
     Input,
-    /// Accumulators, and where there is one, their activation.
-    Accumulators {
-        /// The accumulators' tensor.
-        tensor: TensorId,
-        /// The activation.
-        activated: Option<Activated>,
+    /// By the matrix of a linear layer, from the patches of each product's input.
+    Product {
+        /// Index of the node.
+        node: usize,
+        /// One list for each product.
+        inputs: Vec<Vec<Patch>>,
     },
-    /// The bias of a sum, in the accumulator columns.
+    /// They are the bias of a sum, which a matrix of one column gives.
     Bias {
         /// Index of the sum's node.
         node: usize,
+    },
+    /// Sums of earlier cells.
+    Combination {
+        /// The cells; elements are the block's cells.
+        patches: Vec<Patch>,
+    },
+    /// `2^shift` times the number of ones up to each index along the middle axis of a tensor seen as `[outer, length, inner]`.
+    Counts {
+        /// The tensor of zeros and ones.
+        patches: Vec<Patch>,
+        /// Outer indices.
+        outer: u32,
+        /// Length of the axis.
+        length: u32,
+        /// Inner indices.
+        inner: u32,
+        /// Counts from the axis's end instead of its start.
+        from_end: bool,
     },
 }
 
 /// Rows for one tensor and its activation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedBlock {
-    /// The tensor's name.
+    /// Name for messages.
     pub name: String,
+    /// The node that asked for it; nothing for the input.
+    pub node: Option<usize>,
+    /// Shape, row-major: lanes are cut at its rows where that costs little.
+    pub shape: Vec<u32>,
     /// Number of cells.
     pub cells: u32,
-    /// What they hold.
-    pub content: BlockContent,
-    /// Every accumulator (or input value, or bias) lies in it.
-    pub interval: Interval,
-    /// The output channel whose accumulators reach farthest, for messages.
-    pub channel: usize,
-}
-
-/// The worst case of a layer's accumulators.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct WorstCase {
-    min: i128,
-    max: i128,
-    channel: usize,
-}
-
-impl WorstCase {
-    /// Takes in one channel: `bias + sum factor * value` over the terms, each value in its interval or zero.
-    pub fn add(&mut self, channel: usize, bias: i64, terms: impl Iterator<Item = (i128, Interval)>) {
-        let (mut low, mut high) = (i128::from(bias), i128::from(bias));
-        for (factor, interval) in terms {
-            let ends =
-                [interval.min.min(0), interval.max.max(0)].map(|end| factor.saturating_mul(i128::from(end)));
-            low = low.saturating_add(ends[0].min(ends[1]));
-            high = high.saturating_add(ends[0].max(ends[1]));
-        }
-        if low < self.min || high > self.max {
-            self.channel = channel;
-        }
-        self.min = self.min.min(low);
-        self.max = self.max.max(high);
-    }
-
-    /// The interval that the circuit states, with zero in it. `widen`: to powers of two, since weights are private.
-    fn interval(&self, layer: &str, widen: bool) -> Result<Interval, CompileError> {
-        let (mut min, mut max) = (self.min, self.max);
-        if widen {
-            let mut bound = 1_i128;
-            while (min < -bound || max > bound - 1) && bound < MAX_MAGNITUDE {
-                bound *= 2;
-            }
-            (min, max) = (min.min(-bound), max.max(bound - 1));
-        }
-        let reach = (-min).max(max);
-        match (i64::try_from(min), i64::try_from(max)) {
-            (Ok(min), Ok(max)) if reach < MAX_MAGNITUDE => Ok(Interval { min, max }),
-            _ => Err(CompileError::Range {
-                layer: layer.to_owned(),
-                channel: self.channel,
-                interval: format!("{min}..={max}"),
-                reach: reach.to_string(),
-            }),
-        }
-    }
+    /// How the accumulators are computed.
+    pub content: Content,
+    /// The activation beside them.
+    pub activated: Option<Activated>,
 }
 
 /// The first pass over a network.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// The network.
+    /// The network, without weights.
     pub graph: &'a IntegerGraph,
     /// Blocks in the order of their rows.
     pub blocks: Vec<PlannedBlock>,
     /// The shift of all requantisations, 0 if there is none.
     pub shift: u32,
-    private_weights: bool,
-    storage: Vec<Option<Storage>>,
-    shifted: bool,
+    held: Vec<Vec<Patch>>,
+    node: Option<usize>,
 }
 
 impl<'a> Plan<'a> {
     /// Walks the network.
     ///
     /// # Errors
-    /// [`CompileError`] for what no choice of lanes and rows can cure: a damaged graph, accumulators that are read without
-    /// an activation, several shifts, values that are too large.
-    pub fn new(graph: &'a IntegerGraph, private_weights: bool) -> Result<Self, CompileError> {
-        graph.check_structure()?;
-        for tensor in &graph.tensors {
-            element_count(&tensor.name, tensor.elements())?;
-        }
-        let storage = vec![None; graph.tensors.len()];
-        let mut plan = Self { graph, blocks: Vec::new(), shift: 0, private_weights, storage, shifted: false };
+    /// [`CompileError`] for what no choice of lanes and rows can cure: shifts that differ, tensors and values that are too
+    /// large.
+    pub fn new(structure: &'a Structure) -> Result<Self, CompileError> {
+        let graph = structure.graph();
+        let shift = common_shift(graph)?;
+        let held = vec![Vec::new(); graph.tensors.len()];
+        let mut plan = Self { graph, blocks: Vec::new(), shift, held, node: None };
         let input = graph.tensor(graph.input);
-        let interval = Interval { min: input.interval.min, max: input.interval.max };
-        plan.push(graph.input, BlockContent::Input, interval, 0)?;
-        plan.define(graph.input, Storage { block: 0, part: Part::Activation });
+        let block = plan.push(input.name.clone(), &sizes_of(&input.shape), Content::Input, None)?;
+        plan.hold(graph.input, vec![plan.whole(block, Part::Activation {})]);
         for (index, node) in graph.nodes.iter().enumerate() {
-            layer_of(index, node).plan(&mut plan)?;
+            plan.node = Some(index);
+            plan.visit(index, node)?;
         }
-        plan.check_requantisation()?;
+        // The statement speaks of a tensor's own cells.
+        plan.settle(graph.output)?;
         Ok(plan)
     }
 
-    /// Where a tensor is; `None` before its layer was planned.
-    pub fn storage(&self, tensor: TensorId) -> Option<Storage> {
-        self.storage.get(tensor.0).copied().flatten()
-    }
-
-    /// Interval of the values that a layer may read: an input or an activation.
-    ///
-    /// # Errors
-    /// [`CompileError::AccumulatorInput`].
-    pub fn readable(&self, node: &IntegerNode, tensor: TensorId) -> Result<Interval, CompileError> {
-        let refuse =
-            || CompileError::AccumulatorInput { layer: node.name.clone(), tensor: self.name(tensor) };
-        let storage = self.storage(tensor).filter(|storage| storage.part == Part::Activation);
-        let block = storage.and_then(|storage| self.blocks.get(storage.block)).ok_or_else(refuse)?;
-        Ok(activation_interval(block))
-    }
-
-    /// Gives a layer's accumulators a block.
-    ///
-    /// # Errors
-    /// [`CompileError::Range`].
-    pub fn accumulators(
-        &mut self,
-        node: &IntegerNode,
-        worst: WorstCase,
-        private: bool,
-    ) -> Result<(), CompileError> {
-        let interval = worst.interval(&node.name, private && self.private_weights)?;
-        let content = BlockContent::Accumulators { tensor: node.output, activated: None };
-        let block = self.push(node.output, content, interval, worst.channel)?;
-        self.define(node.output, Storage { block, part: Part::Accumulator });
-        Ok(())
-    }
-
-    /// Gives the bias of a sum a block, before the sum's own; returns the interval of its cells.
-    ///
-    /// # Errors
-    /// [`CompileError::Range`].
-    pub fn bias(&mut self, index: usize, node: &IntegerNode, bias: &[i64]) -> Result<Interval, CompileError> {
-        let mut worst = WorstCase::default();
-        for (element, value) in bias.iter().enumerate() {
-            worst.add(element, *value, core::iter::empty());
-        }
-        let interval = worst.interval(&node.name, self.private_weights)?;
-        self.push(node.output, BlockContent::Bias { node: index }, interval, worst.channel)?;
-        Ok(interval)
-    }
-
-    /// Fills the activation cells beside an accumulator.
-    ///
-    /// # Errors
-    /// [`CompileError::NotAccumulator`], [`CompileError::SharedAccumulator`], [`CompileError::MixedShifts`],
-    /// [`CompileError::Shift`].
-    pub fn activate(
-        &mut self,
-        node: &IntegerNode,
-        input: TensorId,
-        shift: u32,
-        function: Activation,
-    ) -> Result<(), CompileError> {
-        let layer = node.name.clone();
-        if shift > MAX_SHIFT {
-            return Err(CompileError::Shift { layer, found: shift, max: MAX_SHIFT });
-        }
-        if self.shifted && shift != self.shift {
-            return Err(CompileError::MixedShifts { layer, found: shift, expected: self.shift });
-        }
-        (self.shift, self.shifted) = (shift, true);
-        let tensor = self.name(input);
-        let storage = self.storage(input).filter(|storage| storage.part == Part::Accumulator);
-        let block = storage.and_then(|storage| self.blocks.get_mut(storage.block));
-        let (Some(storage), Some(block)) = (storage, block) else {
-            return Err(CompileError::NotAccumulator { layer, tensor });
-        };
-        let Interval { min, max } = block.interval;
-        let quotients = Interval { min: requantise(min, shift).min(0), max: requantise(max, shift).max(0) };
-        match &mut block.content {
-            BlockContent::Accumulators { activated: slot @ None, .. } => {
-                *slot = Some(Activated { tensor: node.output, function, quotients });
+    fn visit(&mut self, index: usize, node: &IntegerNode) -> Result<(), CompileError> {
+        match &node.op {
+            IntegerOp::Linear { .. } => self.linear(index, node)?,
+            IntegerOp::Sum { terms, bias } => self.sum(index, node, (terms, bias))?,
+            IntegerOp::Activate { input, function, domain, .. } => {
+                let name = self.graph.tensor(node.output).name.clone();
+                let activated = Activated { name, node: index, function: function.clone(), domain: *domain };
+                let block = self.activate(node.output, *input, activated)?;
+                self.hold(node.output, vec![self.whole(block, Part::Activation {})]);
             }
-            _ => return Err(CompileError::SharedAccumulator { layer, tensor }),
+            IntegerOp::Maximum { left, right } => {
+                let intervals = (self.graph.tensor(*left).interval, self.graph.tensor(*right).interval);
+                let (left, right) = (self.held(*left).to_vec(), self.held(*right).to_vec());
+                let shape = sizes_of(&self.graph.tensor(node.output).shape);
+                let patches = self.maximum(&shape, (&left, &right), intervals)?;
+                self.hold(node.output, patches);
+            }
+            IntegerOp::Multiply { left, right } => self.multiply(node.output, *left, *right)?,
+            IntegerOp::ArgMax { input, length, inner, last } => {
+                self.arg_max(node.output, *input, (*length, *inner, *last))?;
+            }
+            IntegerOp::Reshape { input } => self.hold(node.output, self.held(*input).to_vec()),
         }
-        self.define(node.output, Storage { part: Part::Activation, ..storage });
+        if self.held(node.output).len() > MAX_PATCHES { self.settle(node.output) } else { Ok(()) }
+    }
+
+    /// The patches that hold a tensor.
+    pub fn held(&self, tensor: TensorId) -> &[Patch] {
+        self.held.get(tensor.0).map_or(&[], Vec::as_slice)
+    }
+
+    /// The block whose cells in one part are a tensor, in order, if there is one.
+    pub fn block_of(&self, tensor: TensorId) -> Option<(usize, Part)> {
+        match self.held(tensor) {
+            [patch] if patch.is_whole(self.cells(patch.block)) => Some((patch.block as usize, patch.part)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn hold(&mut self, tensor: TensorId, patches: Vec<Patch>) {
+        if let Some(held) = self.held.get_mut(tensor.0) {
+            *held = patches;
+        }
+    }
+
+    fn cells(&self, block: u32) -> u32 {
+        self.blocks.get(block as usize).map_or(0, |block| block.cells)
+    }
+
+    /// All cells of a block.
+    pub(crate) fn whole(&self, block: u32, part: Part) -> Patch {
+        Patch::whole(block, part, self.cells(block))
+    }
+
+    /// Index of the node that is being planned.
+    pub(crate) fn current(&self) -> usize {
+        self.node.unwrap_or(0)
+    }
+
+    /// Name of the node that is being planned.
+    pub(crate) fn layer(&self) -> String {
+        let node = self.node.and_then(|index| self.graph.nodes.get(index));
+        node.map_or_else(String::new, |node| node.name.clone())
+    }
+
+    /// Adds a block; gives its index.
+    pub(crate) fn push(
+        &mut self,
+        name: String,
+        shape: &[u32],
+        content: Content,
+        activated: Option<Activated>,
+    ) -> Result<u32, CompileError> {
+        let elements = shape.iter().fold(1_usize, |product, size| product.saturating_mul(*size as usize));
+        let cells = element_count(&name, elements)?;
+        let (node, shape) = (self.node, shape.to_vec());
+        self.blocks.push(PlannedBlock { name, node, shape, cells, content, activated });
+        Ok(self.blocks.len() as u32 - 1)
+    }
+
+    /// Gives a tensor cells of its own, if it is not a block already.
+    pub(crate) fn settle(&mut self, tensor: TensorId) -> Result<(), CompileError> {
+        if self.block_of(tensor).is_some() {
+            return Ok(());
+        }
+        let described = self.graph.tensor(tensor);
+        let (name, shape) = (described.name.clone(), sizes_of(&described.shape));
+        let content = Content::Combination { patches: self.held(tensor).to_vec() };
+        let block = self.push(name, &shape, content, None)?;
+        self.hold(tensor, vec![self.whole(block, Part::Accumulator {})]);
         Ok(())
     }
 
-    /// Makes a tensor another name for the cells of `input`.
-    pub fn alias(&mut self, output: TensorId, input: TensorId) {
-        if let Some(storage) = self.storage(input) {
-            self.define(output, storage);
+    fn linear(&mut self, index: usize, node: &IntegerNode) -> Result<(), CompileError> {
+        let shape = ProductShape::of(self.graph, node);
+        if shape.positions.len() > MAX_POSITIONS {
+            let (layer, found) = (node.name.clone(), shape.positions.len());
+            return Err(CompileError::Positions { layer, found, max: MAX_POSITIONS });
         }
+        element_count(&node.name, (shape.width() as usize).saturating_mul(shape.rows as usize))?;
+        let mut inputs = Vec::new();
+        for (input, reading) in node.op.inputs().into_iter().zip(product_readings(&shape)) {
+            if self.held(input).iter().any(|patch| reading.factor(patch).is_none()) {
+                self.settle(input)?;
+            }
+            inputs.push(self.held(input).to_vec());
+        }
+        let name = self.graph.tensor(node.output).name.clone();
+        let content = Content::Product { node: index, inputs };
+        let block = self.push(name, &shape.output_dimensions(), content, None)?;
+        self.hold(node.output, vec![self.whole(block, Part::Accumulator {})]);
+        Ok(())
+    }
+
+    /// Adds up what the terms read; a bias has cells of its own.
+    fn sum(
+        &mut self,
+        index: usize,
+        node: &IntegerNode,
+        (terms, bias): (&[Term], &[i64]),
+    ) -> Result<(), CompileError> {
+        let mut patches = Vec::new();
+        for term in terms.iter().filter(|term| term.coefficient != 0) {
+            let tensor = self.graph.tensor(term.input);
+            let shape = sizes_of(&tensor.shape);
+            let mut read = read_through(self.held(term.input), &term.access, &shape);
+            if read.is_none() {
+                self.settle(term.input)?;
+                read = read_through(self.held(term.input), &term.access, &shape);
+            }
+            let (layer, tensor) = (node.name.clone(), tensor.name.clone());
+            for patch in read.ok_or(CompileError::Access { layer, tensor })? {
+                let too_large = || CompileError::Weight { layer: node.name.clone(), channel: 0 };
+                patches.push(patch.scaled(term.coefficient).ok_or_else(too_large)?);
+            }
+        }
+        if !bias.is_empty() {
+            let output = self.graph.tensor(node.output);
+            let (name, shape) = (format!("{}.bias", output.name), sizes_of(&output.shape));
+            let block = self.push(name, &shape, Content::Bias { node: index }, None)?;
+            patches.push(self.whole(block, Part::Accumulator {}));
+        }
+        self.hold(node.output, patches);
+        Ok(())
+    }
+
+    /// The block in which a tensor's activation lies: the tensor's own, if no other activation is there, or a new one.
+    fn activate(
+        &mut self,
+        output: TensorId,
+        input: TensorId,
+        activated: Activated,
+    ) -> Result<u32, CompileError> {
+        if let Some((block, Part::Accumulator {})) = self.block_of(input)
+            && let Some(free) = self.blocks.get_mut(block).filter(|block| block.activated.is_none())
+        {
+            free.activated = Some(activated);
+            return Ok(block as u32);
+        }
+        let (name, shape) =
+            (format!("{} (accumulator)", activated.name), sizes_of(&self.graph.tensor(output).shape));
+        // A tensor that is no block yet becomes this one.
+        let content = Content::Combination { patches: self.held(input).to_vec() };
+        self.push(name, &shape, content, Some(activated))
     }
 
     /// All tables: remainders, input values, and one for each function, which its layers share.
     pub fn tables(&self) -> Vec<Table> {
-        let mut functions: Vec<(Activation, Interval)> = Vec::new();
-        for activated in self.blocks.iter().filter_map(activation_of) {
-            match functions.iter_mut().find(|(function, _)| *function == activated.function) {
-                Some((_, quotients)) => *quotients = hull(*quotients, activated.quotients),
-                None => functions.push((activated.function, activated.quotients)),
+        let mut functions: Vec<(&Activation, zkloom_plonkish::Interval)> = Vec::new();
+        for activated in self.blocks.iter().filter_map(|block| block.activated.as_ref()) {
+            let Interval { min, max } = activated.domain;
+            // Padding cells have accumulator zero.
+            let domain = zkloom_plonkish::Interval { min: min.min(0), max: max.max(0) };
+            match functions.iter_mut().find(|(function, _)| **function == activated.function) {
+                Some((_, shared)) => *shared = hull(*shared, domain),
+                None => functions.push((&activated.function, domain)),
             }
         }
-        let interval = self.blocks.first().map_or(Interval { min: 0, max: 0 }, |block| block.interval);
+        let interval = plonkish(self.graph.tensor(self.graph.input).interval);
         let mut tables = vec![
             Table { tag: RANGE_TAG, content: TableContent::Remainders { shift: self.shift } },
             Table { tag: INPUT_TAG, content: TableContent::Input { interval } },
@@ -279,64 +314,65 @@ impl<'a> Plan<'a> {
         tables
     }
 
-    fn name(&self, tensor: TensorId) -> String {
-        self.graph.tensor(tensor).name.clone()
-    }
-
-    fn define(&mut self, tensor: TensorId, storage: Storage) {
-        if let Some(slot) = self.storage.get_mut(tensor.0) {
-            *slot = Some(storage);
-        }
-    }
-
-    fn push(
-        &mut self,
-        tensor: TensorId,
-        content: BlockContent,
-        interval: Interval,
-        channel: usize,
-    ) -> Result<usize, CompileError> {
-        let tensor = self.graph.tensor(tensor);
-        let cells = element_count(&tensor.name, tensor.elements())?;
-        let suffix = if matches!(content, BlockContent::Bias { .. }) { ".bias" } else { "" };
-        let name = format!("{}{suffix}", tensor.name);
-        self.blocks.push(PlannedBlock { name, cells, content, interval, channel });
-        Ok(self.blocks.len() - 1)
-    }
-
-    /// The requantisation's condition: `acc = q 2^shift + rem` holds modulo the field's order for one pair of table values
-    /// only, and then over the integers, since both sides stay far below the order.
-    fn check_requantisation(&self) -> Result<(), CompileError> {
+    /// Tag of the table that each block's rows are looked up in; 0 for none.
+    pub fn tags(&self) -> Vec<u32> {
+        let mut known: Vec<&Activation> = Vec::new();
+        let tag = |block: &'_ PlannedBlock| block.content == Content::Input;
+        let mut tags = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let Some(activated) = activation_of(block) else { continue };
-            let shared = self
-                .tables()
-                .into_iter()
-                .find(|table| *table == Table::of_function(table.tag, activated.function, table.interval()));
-            let quotients = shared.map_or(activated.quotients, |table| table.interval());
-            crate::gadgets::requantise::check(block, quotients, self.shift)?;
+            let Some(activated) = &block.activated else {
+                tags.push(if tag(block) { INPUT_TAG } else { 0 });
+                continue;
+            };
+            let position = known.iter().position(|function| **function == activated.function);
+            let position = position.unwrap_or_else(|| {
+                known.push(&activated.function);
+                known.len() - 1
+            });
+            tags.push(FIRST_FUNCTION_TAG + position as u32);
         }
-        Ok(())
+        tags
     }
 }
 
-/// The activation of a block's accumulators.
-pub fn activation_of(block: &PlannedBlock) -> Option<Activated> {
-    match block.content {
-        BlockContent::Accumulators { activated, .. } => activated,
-        _ => None,
+/// The patches of a second tensor that reads one of shape `sizes` by `access`; nothing if some are no patches.
+pub(crate) fn read_through(held: &[Patch], access: &Access, sizes: &[u32]) -> Option<Vec<Patch>> {
+    let mut read = Vec::with_capacity(held.len());
+    for patch in held {
+        read.extend(patch.through(access, sizes)?);
     }
+    Some(read)
 }
 
-/// What a block's activation cells can be: an activation has the whole range of its function, whichever of the layers that
-/// share its table reaches it.
-pub fn activation_interval(block: &PlannedBlock) -> Interval {
-    match activation_of(block) {
-        Some(Activated { function: Activation::Clamp { min, max }, .. }) => {
-            Interval { min: min.min(max), max: max.max(min) }
+/// The shift of all requantisations.
+fn common_shift(graph: &IntegerGraph) -> Result<u32, CompileError> {
+    let mut common = None;
+    for node in &graph.nodes {
+        let IntegerOp::Activate { shift, .. } = &node.op else { continue };
+        let layer = || node.name.clone();
+        if *shift > MAX_SHIFT {
+            return Err(CompileError::Shift { layer: layer(), found: *shift, max: MAX_SHIFT });
         }
-        None => block.interval,
+        match common {
+            Some(expected) if expected != *shift => {
+                return Err(CompileError::MixedShifts { layer: layer(), found: *shift, expected });
+            }
+            _ => common = Some(*shift),
+        }
     }
+    // Without a requantisation the compiler's own functions may take any.
+    Ok(common.unwrap_or(0))
+}
+
+/// A shape in the compiler's numbers; one axis of one for a scalar.
+pub(crate) fn sizes_of(shape: &[usize]) -> Vec<u32> {
+    let sizes: Vec<u32> = shape.iter().map(|size| u32::try_from(*size).unwrap_or(u32::MAX)).collect();
+    if sizes.is_empty() { vec![1] } else { sizes }
+}
+
+/// The same interval as circuits have it.
+pub(crate) fn plonkish(interval: Interval) -> zkloom_plonkish::Interval {
+    zkloom_plonkish::Interval { min: interval.min, max: interval.max }
 }
 
 /// A number of elements that fits.

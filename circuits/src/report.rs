@@ -1,11 +1,11 @@
 //! What a compiled network looks like, layer by layer and in total.
 
 use serde::Serialize;
-use zkloom_model::integer_graph::Interval;
+use zkloom_model::integer_graph::{Contraction, IntegerNode, IntegerOp, Interval};
 
 use crate::compile::Compiled;
 use crate::cost::{CostConstants, Shape, shape_of};
-use crate::layout::Effect;
+use crate::plan::{Activated, Plan};
 use crate::tables::{Table, total_rows};
 
 /// One node of the network.
@@ -58,23 +58,11 @@ pub struct CompileReport {
 impl Compiled {
     /// Sizes layer by layer and in total. It tells what the circuit tells, and nothing else of the weights.
     pub fn report(&self) -> CompileReport {
-        let interval = |i: zkloom_plonkish::Interval| Interval { min: i.min, max: i.max };
-        let layers = self.layout.nodes.iter().map(|node| {
-            let (accumulators, quotients, table_rows) = match node.effect {
-                Effect::Alias {} => (None, None, None),
-                Effect::Accumulate { interval: found } => (Some(interval(found)), None, None),
-                Effect::Activate { interval: found, quotients, tag } => {
-                    let rows = self.layout.table(tag).map(Table::rows);
-                    (Some(interval(found)), Some(interval(quotients)), rows)
-                }
-            };
-            let (name, operator, shape) = (node.name.clone(), node.operator.clone(), node.shape.clone());
-            LayerReport { name, operator, shape, rows: node.rows, accumulators, quotients, table_rows }
-        });
+        let layers = crate::plan::Plan::new(&self.layout.structure).map(|plan| self.layers(&plan));
         let shape = shape_of(&self.circuit);
         CompileReport {
-            network: self.layout.network.clone(),
-            layers: layers.collect(),
+            network: self.layout.network().to_owned(),
+            layers: layers.unwrap_or_default(),
             shape,
             rows_in_use: self.layout.rows,
             shift: self.layout.shift,
@@ -85,5 +73,56 @@ impl Compiled {
             proving_memory_bytes: shape.memory_bytes(),
             work: shape.work(&CostConstants::CPU),
         }
+    }
+
+    fn layers(&self, plan: &Plan<'_>) -> Vec<LayerReport> {
+        let interval = |i: zkloom_plonkish::Interval| Interval { min: i.min, max: i.max };
+        let layer = |(index, node): (usize, &IntegerNode)| {
+            let own = || {
+                plan.blocks
+                    .iter()
+                    .zip(&self.layout.blocks)
+                    .filter(move |(block, _)| block.node == Some(index))
+            };
+            let rows = own().map(|(_, placed)| placed.height).sum();
+            let last = own().last().map(|(block, _)| block.name.clone());
+            let accumulators =
+                last.and_then(|name| self.circuit.tensors.iter().find(|tensor| tensor.name == name));
+            let asked = |activated: &&Activated| activated.node == index;
+            let activated = plan.blocks.iter().filter_map(|block| block.activated.as_ref()).find(asked);
+            let table =
+                plan.blocks.iter().zip(&self.layout.blocks).find(|(block, _)| {
+                    block.activated.as_ref().is_some_and(|activated| activated.node == index)
+                });
+            let table = table.and_then(|(_, placed)| self.layout.table(placed.tag));
+            let shape = plan.graph.tensor(node.output).shape.iter().map(|size| *size as u64).collect();
+            LayerReport {
+                name: node.name.clone(),
+                operator: operator(&node.op).to_owned(),
+                shape,
+                rows,
+                accumulators: accumulators.map(|tensor| interval(tensor.interval)),
+                quotients: activated
+                    .map(|activated| Interval { min: activated.domain.min, max: activated.domain.max }),
+                table_rows: table.map(Table::rows),
+            }
+        };
+        plan.graph.nodes.iter().enumerate().map(layer).collect()
+    }
+}
+
+/// The operation's name in reports.
+fn operator(op: &IntegerOp) -> &'static str {
+    match op {
+        IntegerOp::Linear { products, .. } => match products.first().map(|product| &product.contraction) {
+            Some(Contraction::Convolution(_)) => "Convolution",
+            _ => "Linear",
+        },
+        IntegerOp::Sum { .. } => "Sum",
+        IntegerOp::Activate { .. } => "Activate",
+        IntegerOp::Maximum { .. } => "Maximum",
+        IntegerOp::Multiply { .. } => "Multiply",
+        IntegerOp::ArgMax { .. } => "ArgMax",
+        IntegerOp::Reshape { .. } => "Reshape",
     }
 }

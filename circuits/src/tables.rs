@@ -19,7 +19,7 @@ pub const ARITY: usize = 2;
 pub const MAX_SHIFT: u32 = 24;
 
 /// What a table contains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableContent {
     /// Remainders of the requantisation: `(r, 0)` for `-2^(shift-1) <= r < 2^(shift-1)`, and only zero for shift 0.
     Remainders {
@@ -40,11 +40,25 @@ pub enum TableContent {
         /// Greatest result.
         max: i64,
     },
+    /// Any function, by its values: `(q, values[q - first])`, outside the value at the nearer end.
+    Values {
+        /// The requantised values q, zero among them.
+        quotients: Interval,
+        /// Argument of the first value.
+        first: i64,
+        /// The values, at least one.
+        values: Vec<i64>,
+    },
 }
-codec_enum!(TableContent { 0 = Remainders { shift }, 1 = Input { interval }, 2 = Clamp { quotients, min, max } });
+codec_enum!(TableContent {
+    0 = Remainders { shift },
+    1 = Input { interval },
+    2 = Clamp { quotients, min, max },
+    3 = Values { quotients, first, values },
+});
 
 /// A table with its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// The table's number, from 1.
     pub tag: u32,
@@ -55,15 +69,15 @@ codec_struct!(Table { tag, content });
 
 impl Table {
     /// The table of an activation.
-    pub fn of_function(tag: u32, function: Activation, quotients: Interval) -> Self {
-        let Activation::Clamp { min, max } = function;
-        Self { tag, content: TableContent::Clamp { quotients, min, max } }
-    }
-
-    /// Whether it is the table of a function.
-    pub fn is_of(&self, function: Activation) -> bool {
-        let Activation::Clamp { min: low, max: high } = function;
-        matches!(self.content, TableContent::Clamp { min, max, .. } if (min, max) == (low, high))
+    pub fn of_function(tag: u32, function: &Activation, quotients: Interval) -> Self {
+        let content = match function {
+            Activation::Clamp { min, max } => TableContent::Clamp { quotients, min: *min, max: *max },
+            Activation::Table { first, values } => {
+                let values = values.iter().map(|value| i64::from(*value)).collect();
+                TableContent::Values { quotients, first: *first, values }
+            }
+        };
+        Self { tag, content }
     }
 
     /// The coordinate that runs through an interval: the first, or for the input the second.
@@ -71,7 +85,7 @@ impl Table {
         match self.content {
             TableContent::Remainders { shift } => remainders(shift),
             TableContent::Input { interval } => interval,
-            TableContent::Clamp { quotients, .. } => quotients,
+            TableContent::Clamp { quotients, .. } | TableContent::Values { quotients, .. } => quotients,
         }
     }
 
@@ -81,12 +95,51 @@ impl Table {
         u64::try_from(i128::from(max) - i128::from(min) + 1).unwrap_or(u64::MAX)
     }
 
+    /// The function's value for a requantised accumulator; for the other tables, zero.
+    pub fn result(&self, q: i64) -> i64 {
+        match &self.content {
+            TableContent::Remainders { .. } | TableContent::Input { .. } => 0,
+            TableContent::Clamp { min, max, .. } => q.min(*max).max(*min),
+            TableContent::Values { first, values, .. } => {
+                let last = values.len().saturating_sub(1);
+                let index = usize::try_from(q.saturating_sub(*first)).unwrap_or(0).min(last);
+                values.get(index).copied().unwrap_or(0)
+            }
+        }
+    }
+
+    /// Results of all rows: what an activation cell that is looked up here can be.
+    pub fn image(&self) -> Interval {
+        match &self.content {
+            TableContent::Remainders { .. } => Interval { min: 0, max: 0 },
+            TableContent::Input { interval } => *interval,
+            TableContent::Clamp { quotients, .. } => {
+                Interval { min: self.result(quotients.min), max: self.result(quotients.max) }
+            }
+            TableContent::Values { quotients, .. } => {
+                let ends = [self.result(quotients.min), self.result(quotients.max)];
+                let start = Interval { min: ends[0].min(ends[1]), max: ends[0].max(ends[1]) };
+                self.entries_inside()
+                    .fold(start, |range, value| hull(range, Interval { min: value, max: value }))
+            }
+        }
+    }
+
+    /// Values that a table of values lists for arguments in its interval.
+    fn entries_inside(&self) -> impl Iterator<Item = i64> + '_ {
+        let (first, values) = match &self.content {
+            TableContent::Values { first, values, .. } => (*first, values.as_slice()),
+            _ => (0, &[][..]),
+        };
+        let interval = self.interval();
+        (first..).zip(values).filter(move |(q, _)| interval.contains(*q)).map(|(_, value)| *value)
+    }
+
     /// The activation's value of padding cells, whose accumulator is zero: what the table's row for zero says.
     pub fn padding(&self) -> i64 {
         match self.content {
-            TableContent::Remainders { .. } => 0,
             TableContent::Input { interval } => 0_i64.min(interval.max).max(interval.min),
-            TableContent::Clamp { min, max, .. } => Activation::Clamp { min, max }.apply(0),
+            _ => self.result(0),
         }
     }
 
@@ -94,9 +147,8 @@ impl Table {
     pub fn entries(&self) -> impl Iterator<Item = [i64; ARITY]> + '_ {
         let Interval { min, max } = self.interval();
         (min..=max).map(|value| match self.content {
-            TableContent::Remainders { .. } => [value, 0],
             TableContent::Input { .. } => [0, value],
-            TableContent::Clamp { min, max, .. } => [value, Activation::Clamp { min, max }.apply(value)],
+            _ => [value, self.result(value)],
         })
     }
 }
@@ -179,7 +231,8 @@ mod tests {
 
     #[test]
     fn rows_and_padding() {
-        let clamp = Table::of_function(3, Activation::Clamp { min: 2, max: 5 }, Interval { min: -3, max: 7 });
+        let clamp =
+            Table::of_function(3, &Activation::Clamp { min: 2, max: 5 }, Interval { min: -3, max: 7 });
         assert_eq!(clamp.rows(), 11);
         assert_eq!(clamp.padding(), 2);
         assert!(clamp.entries().any(|entry| entry == [0, 2]) && clamp.entries().any(|entry| entry == [7, 5]));
@@ -194,10 +247,27 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_values_are_flat_outside() {
+        let function = Activation::Table { first: -2, values: vec![5, 1, 0, 7] };
+        let table = Table::of_function(4, &function, Interval { min: -4, max: 3 });
+        let results: Vec<i64> = table
+            .entries()
+            .map(|[q, f]| {
+                assert_eq!(f, function.apply(q));
+                f
+            })
+            .collect();
+        assert_eq!(results, [5, 5, 5, 1, 0, 7, 7, 7]);
+        assert_eq!((table.image(), table.padding()), (Interval { min: 0, max: 7 }, 0));
+        let narrow = Table::of_function(4, &function, Interval { min: -1, max: 0 });
+        assert_eq!(narrow.image(), Interval { min: 0, max: 1 });
+    }
+
+    #[test]
     fn sets_keep_every_row_and_have_equal_length() {
         let tables = [
             Table { tag: 1, content: TableContent::Remainders { shift: 3 } },
-            Table::of_function(3, Activation::Clamp { min: 0, max: 9 }, Interval { min: -10, max: 12 }),
+            Table::of_function(3, &Activation::Clamp { min: 0, max: 9 }, Interval { min: -10, max: 12 }),
         ];
         for sets in 1..=8 {
             let columns = split_into_sets(&tables, sets);

@@ -1,15 +1,14 @@
-//! Descriptions that the compiler made pass the audit; every change is refused, and the message names it.
+//! Descriptions that the compiler made pass the audit; every change is refused.
 
 mod common;
 
 use common::{Network, RELU, SATURATE, options, visibilities};
-use zkloom_circuits::layout::{Effect, Source};
 use zkloom_circuits::tables::TableContent;
-use zkloom_circuits::{AuditError, CompileOptions, Compiled, audit, compile};
+use zkloom_circuits::{AuditError, CompileOptions, Compiled, Visibility, audit, compile};
 use zkloom_model::integer_graph::IntegerGraph;
 use zkloom_plonkish::{Interval, Origin, Relation};
 
-/// Dense layers over positions, two functions, a residual sum with a bias, a reshape.
+/// Dense layers over positions, two functions, a residual sum with a bias, a maximum, a reshape.
 fn network() -> IntegerGraph {
     let mut network = Network::new(&[3, 5], 3);
     let acc = network.linear("first", network.input(), 4);
@@ -18,7 +17,8 @@ fn network() -> IntegerGraph {
     let saturated = network.activate("saturate", acc, SATURATE);
     let sum = network.sum("residual", &[(relu, 3), (saturated, -2)], (0..12).collect());
     let act = network.activate("again", sum, RELU);
-    network.linear("last", act, 3);
+    let larger = network.maximum("larger", act, relu);
+    network.linear("last", larger, 3);
     network.graph
 }
 
@@ -39,7 +39,7 @@ fn refused(change: impl FnOnce(&mut Compiled)) -> AuditError {
 fn what_the_compiler_makes_passes() {
     for visibility in visibilities() {
         for lanes in [1, 2, 3, 8] {
-            for sets in [1, 3] {
+            for sets in [2, 3] {
                 let options = CompileOptions { lanes: Some(lanes), max_table_sets: sets, ..visibility };
                 audit(&compiled(&options)).unwrap();
             }
@@ -47,10 +47,7 @@ fn what_the_compiler_makes_passes() {
     }
     let mut one = Network::new(&[5], 3);
     one.linear("only", one.input(), 2);
-    let _ = compile(&one.graph, &options(1)).map(|made| {
-        // Without an activation there is no shift; layouts from files need one.
-        assert!(matches!(audit(&made), Err(AuditError::Layout(_)) | Ok(())));
-    });
+    audit(&compile(&one.graph, &options(1)).unwrap()).unwrap();
 }
 
 #[test]
@@ -83,113 +80,87 @@ fn every_fixed_value() {
 }
 
 #[test]
-fn every_number_of_the_layout() {
-    let shift = refused(|made| made.layout.shift += 1);
-    assert!(matches!(shift, AuditError::Table { tag: 1, .. }), "{shift}");
-    let longer = refused(|made| match &mut made.layout.tables[2].content {
-        TableContent::Clamp { quotients, .. } => quotients.max += 1,
-        other => panic!("{other:?}"),
-    });
-    assert!(matches!(longer, AuditError::Table { tag: 3, .. }), "{longer}");
-    let function = refused(|made| match &mut made.layout.tables[2].content {
+fn choices_and_layout() {
+    refused(|made| made.layout.choices.lanes = 1);
+    refused(|made| made.layout.choices.log_rows += 1);
+    refused(|made| made.layout.choices.table_sets += 1);
+    refused(|made| made.layout.choices.inputs = Visibility::Public);
+    refused(|made| made.layout.choices.outputs = Visibility::Private);
+    refused(|made| made.layout.choices.public_weights = true);
+    refused(|made| made.layout.shift += 1);
+    refused(|made| made.layout.rows += 1);
+    refused(|made| made.layout.blocks[2].tag += 1);
+    refused(|made| made.layout.blocks[2].row += 1);
+    refused(|made| match &mut made.layout.tables[2].content {
         TableContent::Clamp { max, .. } => *max -= 1,
         other => panic!("{other:?}"),
     });
-    assert!(matches!(function, AuditError::Fixed { .. }), "{function}");
-    let number = refused(|made| made.layout.tables[3].tag = 9);
-    assert!(matches!(number, AuditError::Block { .. } | AuditError::Table { .. }), "{number}");
-    for index in 0..compiled(&options(2)).layout.blocks.len() {
-        refused(|made| made.layout.blocks[index].interval.max += 1 << 20);
-        refused(|made| made.layout.blocks[index].tag += 1);
-        refused(|made| made.layout.blocks[index].row += 1);
-        refused(|made| made.layout.blocks[index].cells += 1);
-        // The number of a bias's node only serves the filling of traces.
-        if !matches!(compiled(&options(2)).layout.blocks[index].accumulator, Source::Bias { .. }) {
-            refused(|made| made.layout.blocks[index].accumulator = Source::Bias { node: 0 });
-        }
-        let huge =
-            refused(|made| made.layout.blocks[index].interval = Interval { min: i64::MIN, max: i64::MAX });
-        assert!(matches!(huge, AuditError::Block { .. }), "{huge}");
-    }
-    refused(|made| made.layout.lanes = 1);
-    refused(|made| made.layout.blocks.clear());
-    refused(|made| made.layout.tables.truncate(1));
-    let endless = refused(|made| {
-        made.layout.tables[1].content =
-            TableContent::Input { interval: Interval { min: i64::MIN, max: i64::MAX } };
-    });
-    assert!(matches!(endless, AuditError::Table { tag: 2, .. }), "{endless}");
 }
 
 #[test]
-fn every_node_of_the_list() {
-    let nodes = compiled(&options(2)).layout.nodes;
-    for (index, node) in nodes.iter().enumerate() {
-        let wrong = |change: &dyn Fn(&mut Compiled)| match refused(change) {
-            AuditError::Node { node, .. } => node,
-            other => panic!("{other}"),
-        };
-        assert_eq!(wrong(&|made| made.layout.nodes[index].shape[0] += 100), node.name);
-        assert_eq!(wrong(&|made| made.layout.nodes[index].operator = "Softmax".into()), node.name);
-        assert_eq!(wrong(&|made| made.layout.nodes[index].rows += 1), node.name);
-        refused(|made| drop(made.layout.nodes.remove(index)));
-        refused(|made| match &mut made.layout.nodes[index].effect {
-            Effect::Alias {} => made.layout.nodes[index].shape.push(7),
-            Effect::Accumulate { interval } | Effect::Activate { interval, .. } => interval.max += 1,
-        });
-    }
+fn another_architecture() {
+    let mut other = Network::new(&[3, 5], 3);
+    let acc = other.linear("first", other.input(), 4);
+    other.activate("relu", acc, RELU);
+    let other = compile(&other.graph, &options(2)).unwrap();
+    refused(|made| made.layout = other.layout.clone());
+    refused(|made| made.circuit = other.circuit.clone());
 }
 
 #[test]
-fn every_part_of_the_circuit() {
-    let part = |change: &dyn Fn(&mut Compiled)| match refused(change) {
-        AuditError::Part { part } => part,
-        other => panic!("{other}"),
-    };
-    assert_eq!(part(&|made| made.circuit.blinding_rows += 1), "numbers of blinding rows");
-    assert_eq!(part(&|made| made.circuit.max_degree += 1), "degrees");
-    assert_eq!(part(&|made| made.circuit.lookups[3].selector = 2), "lookups");
-    assert_eq!(part(&|made| made.circuit.lookups[1].tuple.swap(0, 1)), "lookups");
-    assert_eq!(part(&|made| made.circuit.advice[0].name.push('x')), "advice columns");
-    assert_eq!(part(&|made| made.circuit.roles.push("more".into())), "axis roles");
-    assert_eq!(part(&|made| made.circuit.fold_blinds.runs[0].row += 1), "random cells of folds");
-    refused(|made| drop(made.circuit.lookups.pop()));
-}
-
-#[test]
-fn every_tensor_and_claim() {
+fn every_tensor() {
     let honest = compiled(&options(2));
-    for index in 0..honest.circuit.tensors.len() {
-        refused(|made| made.circuit.tensors[index].interval.max += 1);
-        refused(|made| made.circuit.tensors[index].interval.min -= 1);
-        refused(|made| drop(made.circuit.tensors.remove(index)));
-        refused(|made| made.circuit.tensors[index].pieces.truncate(1));
-        refused(|made| {
-            made.circuit.tensors[index].pieces[0].origin = match made.circuit.tensors[index].pieces[0].origin
-            {
-                Origin::Lookup { .. } => Origin::Claim { claim: 0 },
-                Origin::Claim { claim } => Origin::Claim { claim: claim + 1 },
-            };
-        });
-    }
-    for index in 0..honest.circuit.claims.len() {
-        refused(|made| drop(made.circuit.claims.remove(index)));
-        refused(|made| made.circuit.claims[index].output[0].offset += 1);
-        refused(|made| made.circuit.claims[index].output[0].coefficient = 2);
-        refused(|made| drop(made.circuit.claims[index].output.pop()));
-        let claim = honest.circuit.claims[index].clone();
-        refused(|made| made.circuit.claims.push(claim.clone()));
-        if matches!(claim.relation, Relation::Public { .. } | Relation::External { .. }) {
-            continue;
+    for (index, tensor) in honest.circuit.tensors.iter().enumerate() {
+        let looked_up = matches!(tensor.pieces[0].origin, Origin::Lookup { .. });
+        let huge = Interval { min: i64::MIN + 1, max: i64::MAX };
+        let error = refused(|made| made.circuit.tensors[index].interval = huge);
+        match (&error, looked_up) {
+            (AuditError::Tensor { tensor: named, .. }, true) => assert_eq!(*named, tensor.name),
+            (_, true) => panic!("{error}"),
+            // Accumulators without a requantisation may be of any size that the circuit states and claims allow.
+            (_, false) => {}
         }
-        refused(|made| match &mut made.circuit.claims[index].relation {
-            Relation::Matrix { ones, .. } => ones.clear(),
-            Relation::Linear { inputs } => drop(inputs.pop()),
-            other => panic!("{other:?}"),
-        });
+        refused(|made| made.circuit.tensors[index].pieces[0].length -= 1);
+        refused(|made| made.circuit.tensors[index].name.push('x'));
+        refused(|made| drop(made.circuit.tensors.remove(index)));
     }
-    // Statements of another interval, or of another tensor.
+}
+
+#[test]
+fn every_claim_and_matrix() {
+    let honest = compiled(&options(2));
+    for (index, claim) in honest.circuit.claims.iter().enumerate() {
+        refused(|made| made.circuit.claims[index].name.push('x'));
+        refused(|made| made.circuit.claims[index].output[0].coefficient = -1);
+        refused(|made| drop(made.circuit.claims.remove(index)));
+        match claim.relation {
+            Relation::Matrix { .. } => {
+                refused(|made| match &mut made.circuit.claims[index].relation {
+                    Relation::Matrix { ones, input, .. } if ones.is_empty() => drop(input.pop()),
+                    Relation::Matrix { ones, .. } => drop(ones.pop()),
+                    _ => {}
+                });
+            }
+            Relation::Linear { .. } => {
+                refused(|made| match &mut made.circuit.claims[index].relation {
+                    Relation::Linear { inputs } => inputs[0].coefficient += 1,
+                    _ => {}
+                });
+            }
+            _ => {}
+        }
+    }
+    for index in 0..honest.circuit.matrices.len() {
+        refused(|made| made.circuit.matrices[index].columns += 1);
+        refused(|made| made.circuit.matrices[index].public = true);
+    }
+}
+
+#[test]
+fn lookups_and_numbers() {
+    refused(|made| made.circuit.lookups.swap(0, 2));
+    refused(|made| made.circuit.roles.push("another".into()));
+    refused(|made| made.circuit.blinding_rows += 1);
+    refused(|made| made.circuit.fold_blinds.runs[0].row += 1);
     refused(|made| made.circuit.publics[0].interval.max += 1);
-    refused(|made| made.circuit.publics[0].identifier = 7);
-    refused(|made| made.circuit.publics[0].identifier = 0);
 }

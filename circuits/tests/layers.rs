@@ -195,12 +195,8 @@ fn tables_over_several_sets() {
 #[test]
 fn values_by_hand() {
     let mut network = Network::new(&[2], 1);
-    let op = IntegerOp::Linear {
-        input: network.input(),
-        weights: WeightMatrix { rows: 2, columns: 2, values: vec![1, -2, 3, 1] },
-        multipliers: vec![2, 1],
-        bias: vec![1, -4],
-    };
+    let weights_of = WeightMatrix { rows: 2, columns: 2, values: vec![1, -2, 3, 1] };
+    let op = IntegerOp::dense(network.input(), weights_of, vec![2, 1], vec![1, -4]);
     let acc = network.node("dense", &[2], op);
     network.activate("relu", acc, RELU);
     let compiled = compile(&network.graph, &options(1)).unwrap();
@@ -217,8 +213,7 @@ fn private_weights_show_only_powers_of_two() {
         let mut network = Network::new(&[4], 2);
         let values = (0..12).map(|i| if i % 2 == 0 { scale } else { -scale }).collect();
         let weights = WeightMatrix { rows: 3, columns: 4, values };
-        let op =
-            IntegerOp::Linear { input: network.input(), weights, multipliers: vec![1; 3], bias: vec![0; 3] };
+        let op = IntegerOp::dense(network.input(), weights, vec![1; 3], vec![0; 3]);
         let acc = network.node("dense", &[3], op);
         network.activate("relu", acc, RELU);
         network.graph
@@ -233,4 +228,31 @@ fn private_weights_show_only_powers_of_two() {
     let compiled = compile(&graph(5), &options(1)).unwrap();
     let interval = compiled.circuit.tensors[1].interval;
     assert_eq!((interval.min, interval.max), (-256, 255));
+}
+
+#[test]
+fn accumulators_are_read_like_any_tensor() {
+    let mut network = Network::new(&[3], 3);
+    let acc = network.linear("first", network.input(), 3);
+    let reshaped = network.reshape("reshape", acc, &[3, 1]);
+    network.linear("second", reshaped, 2);
+    let sum = network.sum("sum", &[(network.input(), 1), (acc, 1)], vec![]);
+    network.activate("relu", sum, RELU);
+    let inputs = network.inputs();
+    check_layer(&network.graph, &options(2), &inputs);
+}
+
+#[test]
+fn activations_of_inputs_of_activations_and_of_shared_accumulators() {
+    let mut network = Network::new(&[5], 1);
+    let first = network.activate("relu", network.input(), RELU);
+    let second = network.activate("clip", first, Activation::Clamp { min: 1, max: 2 });
+    let acc = network.linear("dense", second, 3);
+    let one = network.activate("one", acc, RELU);
+    let two = network.activate("two", acc, SATURATE);
+    network.sum("both", &[(one, 1), (two, -1)], vec![]);
+    let inputs = network.inputs();
+    let checked = check_layer(&network.graph, &options(2), &inputs);
+    // Input, its activation, that one's, the layer with the first of its activations, the second, the output.
+    assert_eq!(checked.compiled.layout.blocks.len(), 6);
 }

@@ -98,6 +98,23 @@ pub fn check_public_origins(circuit: &Circuit, fixed: &FixedValues) -> Result<()
     check_with(circuit, fixed, None)
 }
 
+/// Lowest and highest value that a claim implies for the cells of its output, zero among them, when only the first `before`
+/// tensors of the circuit are known; `weights` are the circuit's matrices. Nothing for an external vector, and for a matrix
+/// where the weights are not given. This is what [`check_origins`] compares with a tensor's stated interval.
+///
+/// # Errors
+/// [`CircuitError::Origin`], naming the claim: it reads cells without an origin, or speaks of parts that do not exist.
+pub fn claim_interval(
+    circuit: &Circuit,
+    weights: Option<&[IntegerMatrix]>,
+    claim: &crate::Claim,
+    before: usize,
+) -> Result<Option<(i128, i128)>, CircuitError> {
+    let bounds = Bounds { circuit, weights, before };
+    let refuse = |reason| CircuitError::Origin { tensor: claim.name.clone(), reason };
+    bounds.of_claim(claim).map_err(refuse)
+}
+
 fn check_with(
     circuit: &Circuit,
     fixed: &FixedValues,

@@ -109,10 +109,11 @@ impl Description {
 
 fn table_report(table: &Table) -> TableReport {
     let interval = table.interval();
-    let function = match table.content {
+    let function = match &table.content {
         TableContent::Remainders { .. } => "interval of remainders".to_owned(),
         TableContent::Input { .. } => "interval of inputs".to_owned(),
         TableContent::Clamp { min, max, .. } => format!("clamp to {min}..{max}"),
+        TableContent::Values { first, values, .. } => format!("{} values from {first}", values.len()),
     };
     TableReport { tag: table.tag, function, min: interval.min, max: interval.max, rows: table.rows() }
 }
@@ -140,9 +141,9 @@ impl Verifier {
         if wanted != found {
             return Err(description.mixed(self, "the circuit", (hex(&wanted), hex(&found))));
         }
-        let (wanted, found) = (&self.network, &description.circuit.layout.network);
+        let (wanted, found) = (&self.network, description.circuit.layout.network());
         if wanted != found {
-            return Err(description.mixed(self, "the network", (wanted.clone(), found.clone())));
+            return Err(description.mixed(self, "the network", (wanted.clone(), found.to_owned())));
         }
         zkloom_circuits::audit(&description.circuit)
             .map_err(|source| Error::Description { place: description.place.clone(), source })?;
@@ -268,17 +269,19 @@ mod tests {
         ));
 
         let mut renamed = description.clone();
-        renamed.circuit.layout.network.push('x');
+        let mut other_name = world.compiled.graph().clone();
+        other_name.name.push('x');
+        renamed.circuit.layout.structure = zkloom_circuits::structure::Structure::of(&other_name, true).unwrap();
         assert!(matches!(
             honest.audit(&renamed, &world.srs, "cpu"),
             Err(Error::Mixed { what: "the network", .. })
         ));
-        // Other intervals or functions for the same circuit.
-        let mut layout = description.clone();
-        layout.circuit.layout.blocks[1].interval.max += 1;
+        // Other fixed values for the same circuit.
+        let mut values = description.clone();
+        values.circuit.fixed.columns[1][0] += 1;
         names(
-            honest.audit(&layout, &world.srs, "cpu"),
-            &["the description is not what the compiler makes", "tensor"],
+            honest.audit(&values, &world.srs, "cpu"),
+            &["the description is not what the compiler makes", "fixed column 1"],
         );
 
         let mut stranger = Srs::development(world.compiled.srs_log_size()).unwrap();
@@ -309,7 +312,7 @@ mod tests {
 
         // A well-formed file with a layout of something else.
         let mut broken = keyed.description();
-        broken.circuit.layout.lanes += 1;
+        broken.circuit.layout.choices.lanes += 1;
         broken.save(&path).unwrap();
         assert!(matches!(Description::load(&path), Err(Error::Damaged { .. })));
         keyed.verifier().save(&path).unwrap();

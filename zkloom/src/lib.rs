@@ -60,7 +60,7 @@ pub use zkloom_backends::registry::DeviceReport;
 pub use zkloom_circuits::{CompileOptions, CompileReport, Visibility, WeightVisibility};
 pub use zkloom_model::data::Dataset;
 pub use zkloom_model::float_graph::{FloatGraph, FloatMatrix};
-pub use zkloom_model::quantise::QuantisationOptions;
+pub use zkloom_model::quantise::{Calibration, QuantisationOptions, RangePolicy};
 pub use zkloom_model::report::{Accuracy, QuantisationReport};
 pub use zkloom_prover::{Stage, Timing};
 pub use zkloom_verifier::{HashKind, SrsKind, SrsPin};

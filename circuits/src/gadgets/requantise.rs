@@ -6,15 +6,14 @@
 //! 2. `((acc - rem) 2^(-s), act)` stands in the table of the layer's activation, whose rows are `(q, f(q))`.
 //!
 //! So there is a q of the table with `acc = q 2^s + rem` modulo the field's order. With `|acc| <= A` from the accumulator's
-//! origin and [`check`], both sides are smaller than half the order and the equation holds over the integers; the remainder's
+//! origin and [`is_single_valued`], both sides are smaller than half the order and the equation holds over the integers; the remainder's
 //! interval then leaves one q, `floor((acc + 2^(s-1)) / 2^s)`, and `act = f(q)`. For arbitrary field elements in the cells the
 //! activation is single-valued.
 
 use zkloom_plonkish::field::{batch_invert, from_integer};
 use zkloom_plonkish::{Expression, Interval, Lookup, Query};
 
-use crate::error::CompileError;
-use crate::plan::{MAX_MAGNITUDE, PlannedBlock};
+use crate::plan::MAX_MAGNITUDE;
 use crate::tables::RANGE_TAG;
 
 /// The columns that the gadget reads on one lane.
@@ -63,22 +62,9 @@ pub fn reach(accumulators: Interval, quotients: Interval, shift: u32) -> i128 {
     magnitude(accumulators) + ((magnitude(quotients) + 1) << shift)
 }
 
-/// Checks that the gadget's equation has one solution: `A + max|q| 2^s + 2^s` below 2^62, hence below half the field's order,
-/// and the block's own quotients inside the table's.
-///
-/// # Errors
-/// [`CompileError::Range`], naming layer, channel and interval.
-pub fn check(block: &PlannedBlock, quotients: Interval, shift: u32) -> Result<(), CompileError> {
-    let reach = reach(block.interval, quotients, shift);
-    if reach < MAX_MAGNITUDE {
-        return Ok(());
-    }
-    Err(CompileError::Range {
-        layer: block.name.clone(),
-        channel: block.channel,
-        interval: format!("{}..={}", block.interval.min, block.interval.max),
-        reach: reach.to_string(),
-    })
+/// Whether the gadget's equation has one solution: `A + max|q| 2^s + 2^s` below 2^62, hence below half the field's order.
+pub fn is_single_valued(accumulators: Interval, quotients: Interval, shift: u32) -> bool {
+    reach(accumulators, quotients, shift) < MAX_MAGNITUDE
 }
 
 /// The remainder that belongs to an accumulator and its quotient.
@@ -89,29 +75,14 @@ pub fn remainder(accumulator: i64, quotient: i64, shift: u32) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::BlockContent;
-    use zkloom_model::integer_graph::TensorId;
-
-    fn block(bound: i64) -> PlannedBlock {
-        PlannedBlock {
-            name: "dense".into(),
-            cells: 1,
-            content: BlockContent::Accumulators { tensor: TensorId(0), activated: None },
-            interval: Interval { min: -bound, max: bound },
-            channel: 7,
-        }
-    }
 
     #[test]
     fn the_condition_counts_accumulator_quotient_and_remainder() {
         let quotients = Interval { min: -(1 << 52), max: 0 };
         // A + 2^52 2^8 + 2^8 < 2^62
         let room = (1_i64 << 62) - (1 << 60) - (1 << 8);
-        assert_eq!(check(&block(room - 1), quotients, 8), Ok(()));
-        let refused = check(&block(room), quotients, 8);
-        assert!(
-            matches!(refused, Err(CompileError::Range { ref layer, channel: 7, .. }) if layer == "dense")
-        );
+        let within = |bound: i64| is_single_valued(Interval { min: -bound, max: bound }, quotients, 8);
+        assert!(within(room - 1) && !within(room));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use zkloom::artifact::hex;
 use zkloom::{
-    CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Quantised, Visibility,
-    WeightVisibility,
+    Calibration, CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Quantised, RangePolicy,
+    Visibility, WeightVisibility,
 };
 
 use super::{check_output, file_bytes};
@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Columns have 2^N rows; chosen by cost if absent
     #[arg(long, value_name = "N")]
     log_rows: Option<u32>,
+    /// Most memory that proving may take, as in 800M or 16G
+    #[arg(long, value_name = "BYTES", value_parser = byte_count)]
+    max_memory: Option<u64>,
     /// File to write; it holds the weights
     #[arg(short, long, value_name = "CIRCUIT")]
     output: PathBuf,
@@ -59,6 +62,21 @@ pub struct Network {
     /// Requantisation divides by 2^N; chosen by the noise of rounding if absent
     #[arg(long, value_name = "N")]
     shift: Option<u32>,
+    /// How ranges are taken from the calibration data: min-max, mse, or a percentage of the values, as in 99.9
+    #[arg(long, value_name = "METHOD", default_value = "min-max", value_parser = range_method)]
+    ranges: Calibration,
+    /// Cut values beyond the calibrated ranges off (the default)
+    #[arg(long, conflicts_with = "strict")]
+    saturate: bool,
+    /// Refuse inputs that lead beyond the calibrated ranges: shorter tables
+    #[arg(long)]
+    strict: bool,
+    /// Leave biases as they are instead of correcting the mean error of rounded weights
+    #[arg(long)]
+    no_bias_correction: bool,
+    /// Leave the channels between convolutions as they are instead of equalising their ranges
+    #[arg(long)]
+    no_equalisation: bool,
 }
 
 impl Network {
@@ -68,10 +86,49 @@ impl Network {
         let imported = Imported::from_file(model).with_context(|| format!("model {}", model.display()))?;
         let calibration = Dataset::load(&self.calibration).map_err(zkloom::Error::from)?;
         console.note("quantising");
-        let options = QuantisationOptions { bits: self.bits, shift: self.shift, ..Default::default() };
-        let quantised = imported.quantise(&calibration, &options)?;
+        let quantised = imported.quantise(&calibration, &self.options())?;
         Ok((imported, quantised))
     }
+
+    fn options(&self) -> QuantisationOptions {
+        QuantisationOptions {
+            bits: self.bits,
+            shift: self.shift,
+            calibration: self.ranges.clone(),
+            range: if self.strict { RangePolicy::Strict } else { RangePolicy::Saturate },
+            bias_correction: !self.no_bias_correction,
+            equalisation: !self.no_equalisation,
+        }
+    }
+}
+
+/// A method of `--ranges`.
+fn range_method(text: &str) -> Result<Calibration, String> {
+    match text {
+        "min-max" => Ok(Calibration::MinMax),
+        "mse" => Ok(Calibration::MeanSquareError),
+        other => match other.trim_end_matches('%').parse::<f64>() {
+            Ok(percent) if percent > 50.0 && percent <= 100.0 => Ok(Calibration::Percentile(percent)),
+            _ => Err("use min-max, mse, or a percentage above 50, as in 99.9".to_owned()),
+        },
+    }
+}
+
+/// Bytes with an optional unit: 1500000, 800M, 16G.
+fn byte_count(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let shift = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        _ => return Err(format!("unknown unit `{unit}`; use K, M or G")),
+    };
+    let count = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(1 << shift));
+    count.filter(|count| *count > 0).ok_or_else(|| "use a number of bytes, as in 800M or 16G".to_owned())
 }
 
 /// Who sees an input or output.
@@ -124,6 +181,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
         weights: arguments.weights.into(),
         lanes: arguments.lanes,
         log_rows: arguments.log_rows,
+        max_memory: arguments.max_memory,
         ..CompileOptions::default()
     })?;
     compiled.save(&arguments.output)?;
@@ -178,4 +236,24 @@ pub fn report_text(report: &CompileReport) -> String {
         bytes(report.proof_bytes),
         bytes(report.proving_memory_bytes),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_methods() {
+        assert_eq!(byte_count("1500"), Ok(1500));
+        assert_eq!(byte_count("800M"), Ok(800 << 20));
+        assert_eq!(byte_count("2GiB"), Ok(2 << 30));
+        for wrong in ["", "0", "M", "12X", "-1", "99999999999999G"] {
+            assert!(byte_count(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(range_method("mse"), Ok(Calibration::MeanSquareError));
+        assert_eq!(range_method("99.9%"), Ok(Calibration::Percentile(99.9)));
+        for wrong in ["", "max", "50", "101", "NaN"] {
+            assert!(range_method(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -1,0 +1,219 @@
+//! What everyone may know of a network: its operations with their geometry, without weights, multipliers and biases.
+//!
+//! A circuit is a function of this structure, of the intervals that it states for the outputs of matrices, and of a few choices
+//! (lanes, rows, who sees what). Whoever has them can make the circuit again and compare; see [`crate::audit()`].
+
+use zkloom_model::access::Access;
+use zkloom_model::integer_graph::{
+    IntegerGraph, IntegerNode, IntegerOp, Interval, Product, Term, WeightMatrix,
+};
+use zkloom_model::interval::{IntervalError, channel_intervals, hull};
+use zkloom_plonkish::{Decode, DecodeError, Encode, Reader, Writer};
+
+use crate::error::CompileError;
+use crate::plan::element_count;
+
+/// A network without its weights: matrices have a size and no entries, biases are absent or zero.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Structure {
+    graph: IntegerGraph,
+}
+
+/// A structure is equal to itself: the scales, its only real numbers, are all one.
+impl Eq for Structure {}
+
+impl Structure {
+    /// Takes a network's weights away. Intervals and the domains of functions that depend on private weights are widened to
+    /// powers of two; scales are removed.
+    ///
+    /// # Errors
+    /// [`CompileError`] for a graph whose parts do not fit together, or whose values leave 64 bits.
+    pub fn of(graph: &IntegerGraph, private_weights: bool) -> Result<Self, CompileError> {
+        graph.check_structure()?;
+        for tensor in &graph.tensors {
+            element_count(&tensor.name, tensor.elements())?;
+        }
+        let (name, tensors) = (graph.name.clone(), graph.tensors.clone());
+        let mut bare = IntegerGraph { name, tensors, nodes: Vec::with_capacity(graph.nodes.len()), ..*graph };
+        bare.tensors.iter_mut().for_each(|tensor| tensor.scale = 1.0);
+        // Whether a tensor's interval tells of weights.
+        let mut telling = vec![false; graph.tensors.len()];
+        for node in &graph.nodes {
+            let mut node = without_weights(node);
+            let tells = match &mut node.op {
+                IntegerOp::Linear { .. } => true,
+                IntegerOp::Sum { bias, .. } if !bias.is_empty() => true,
+                IntegerOp::Activate { input, domain, .. } => {
+                    if private_weights && telling.get(input.0) == Some(&true) {
+                        *domain = widened(*domain);
+                    }
+                    false
+                }
+                op => op.inputs().iter().any(|input| telling.get(input.0) == Some(&true)),
+            };
+            let matrix = is_matrix(&node);
+            let interval = if matrix {
+                let interval = graph.tensor(node.output).interval;
+                if private_weights { widened(interval) } else { interval }
+            } else {
+                hull(&channel_intervals(&node, &bare.tensors).map_err(interval_error)?)
+            };
+            if let Some(slot) = telling.get_mut(node.output.0) {
+                *slot = tells;
+            }
+            if let Some(tensor) = bare.tensors.get_mut(node.output.0) {
+                tensor.interval = interval;
+            }
+            bare.nodes.push(node);
+        }
+        Ok(Self { graph: bare })
+    }
+
+    /// The network; matrices have no entries and biases are zero.
+    pub fn graph(&self) -> &IntegerGraph {
+        &self.graph
+    }
+
+    /// Checks a structure from a file: walking it cannot go wrong after it.
+    fn check(&self) -> Result<(), CompileError> {
+        for tensor in &self.graph.tensors {
+            let elements = tensor.shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
+            element_count(&tensor.name, elements.unwrap_or(0))?;
+        }
+        // The model's check wants entries of matrices; sums that read the same tensors stand in for them.
+        let stand_in = |node: &IntegerNode| {
+            let IntegerOp::Linear { products, .. } = &node.op else { return node.clone() };
+            let first = Access { output_start: 0, input_start: 0, axes: Vec::new() };
+            let term =
+                |product: &Product| Term { input: product.input, coefficient: 1, access: first.clone() };
+            let terms = products.iter().map(term).collect();
+            IntegerNode { op: IntegerOp::Sum { terms, bias: Vec::new() }, ..node.clone() }
+        };
+        let (name, tensors) = (self.graph.name.clone(), self.graph.tensors.clone());
+        let nodes = self.graph.nodes.iter().map(stand_in).collect();
+        IntegerGraph { name, tensors, nodes, ..self.graph }.check_structure()?;
+        self.graph.nodes.iter().try_for_each(|node| self.check_node(node))
+    }
+
+    fn check_node(&self, node: &IntegerNode) -> Result<(), CompileError> {
+        let refuse = |reason: &str| {
+            Err(CompileError::Unprovable { layer: node.name.clone(), reason: reason.to_owned() })
+        };
+        match &node.op {
+            IntegerOp::Linear { products, bias } => {
+                let output = self.graph.tensor(node.output);
+                let dense = |p: &Product| {
+                    p.contraction.groups() == 1
+                        && p.contraction == zkloom_model::integer_graph::Contraction::Dense
+                };
+                let first = products.first().is_some_and(dense);
+                let fits = |product: &Product| {
+                    let shape = &self.graph.tensor(product.input).shape;
+                    product.weights.columns == product.contraction.columns(shape)
+                        && dense(product) == first
+                        && product.weights.values.is_empty()
+                        && product.multipliers.is_empty()
+                        && product.contraction.output_shape(shape, product.weights.rows).as_ref()
+                            == Some(&output.shape)
+                };
+                if products.is_empty() || !bias.is_empty() || !products.iter().all(fits) {
+                    return refuse("its products do not have the output's shape");
+                }
+            }
+            IntegerOp::Sum { terms, bias } => {
+                let pairs = |term: &Term| term.access.pairs() <= crate::plan::MAX_ELEMENTS;
+                if !bias.iter().all(|value| *value == 0) || !terms.iter().all(pairs) {
+                    return refuse("its bias is stated, or it adds too many elements");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether a node's output comes from a matrix whose rows the key commits to.
+pub fn is_matrix(node: &IntegerNode) -> bool {
+    match &node.op {
+        IntegerOp::Linear { .. } => true,
+        IntegerOp::Sum { bias, .. } => !bias.is_empty(),
+        _ => false,
+    }
+}
+
+fn interval_error(error: IntervalError) -> CompileError {
+    match error {
+        IntervalError::Structure(error) => CompileError::Graph(error),
+        other => CompileError::Interval(other),
+    }
+}
+
+/// A node with empty matrices and a zero bias.
+fn without_weights(node: &IntegerNode) -> IntegerNode {
+    let op = match &node.op {
+        IntegerOp::Linear { products, .. } => {
+            let bare = |product: &Product| Product {
+                input: product.input,
+                contraction: product.contraction.clone(),
+                weights: WeightMatrix { values: Vec::new(), ..product.weights },
+                multipliers: Vec::new(),
+            };
+            IntegerOp::Linear { products: products.iter().map(bare).collect(), bias: Vec::new() }
+        }
+        IntegerOp::Sum { terms, bias } => IntegerOp::Sum { terms: terms.clone(), bias: vec![0; bias.len()] },
+        other => other.clone(),
+    };
+    IntegerNode { name: node.name.clone(), op, output: node.output }
+}
+
+/// The least interval `-2^k ..= 2^k - 1` that holds another, or all integers of 64 bits.
+pub fn widened(interval: Interval) -> Interval {
+    let fits = |bits: &u32| interval.min >= -(1_i64 << bits) && interval.max < 1_i64 << bits;
+    match (0..63).find(fits) {
+        Some(bits) => Interval { min: -(1 << bits), max: (1 << bits) - 1 },
+        None => Interval { min: i64::MIN, max: i64::MAX },
+    }
+}
+
+impl Encode for Structure {
+    fn encode(&self, writer: &mut Writer) {
+        // Writing to memory cannot fail for this type; an empty graph would be refused when it is read.
+        let bytes = postcard::to_stdvec(&self.graph).unwrap_or_default();
+        (bytes.len() as u64).encode(writer);
+        writer.raw(&bytes);
+    }
+}
+
+impl Decode for Structure {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let length = usize::try_from(u64::decode(reader)?);
+        let length = length.map_err(|_| reader.invalid("the network's structure is too long"))?;
+        let bytes = reader.raw(length)?;
+        let graph: IntegerGraph = postcard::from_bytes(bytes)
+            .map_err(|_| reader.invalid("the network's structure cannot be read"))?;
+        let structure = Self { graph };
+        let damaged = |_| reader.invalid("the parts of the network's structure do not fit together");
+        structure.check().map_err(damaged)?;
+        Ok(structure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widening_is_to_the_next_power_of_two() {
+        let widen = |min, max| {
+            let Interval { min, max } = widened(Interval { min, max });
+            (min, max)
+        };
+        assert_eq!(widen(0, 0), (-1, 0));
+        assert_eq!(widen(0, 1), (-2, 1));
+        assert_eq!(widen(-5, 3), (-8, 7));
+        assert_eq!(widen(-8, 7), (-8, 7));
+        assert_eq!(widen(-8, 8), (-16, 15));
+        assert_eq!(widen(i64::MIN, 0), (i64::MIN, i64::MAX));
+        assert_eq!(widen(0, i64::MAX), (i64::MIN, i64::MAX));
+    }
+}
