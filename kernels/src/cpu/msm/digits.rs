@@ -1,12 +1,11 @@
 //! Signed digits of scalars.
 //!
 //! With `c` the window's width and `m` the number of windows, the constant `sum_(w < m - 1) 2^(c w + c - 1)` is added to a
-//! scalar's magnitude; then window `w` of the sum, less `2^(c - 1)`, is a digit between `-2^(c - 1)` and `2^(c - 1) - 1`,
-//! and the top window is a digit as it stands. So every window can be read by itself, without carries. The scalar's sign
-//! goes to all digits.
+//! scalar, a signed integer; then window `w` of the sum, less `2^(c - 1)`, is a digit between `-2^(c - 1)` and
+//! `2^(c - 1) - 1`, and the top window is a digit as it stands. So every window can be read by itself, without carries.
 
 use ark_bn254::Fr;
-use ark_ff::{BigInteger, PrimeField};
+use ark_ff::{BigInt, BigInteger, PrimeField};
 use rayon::prelude::*;
 
 use crate::cpu::GRAIN;
@@ -40,10 +39,10 @@ impl Windows {
         if window + 1 == self.count { self.top } else { 1 << (self.width - 1) }
     }
 
-    /// The cheapest way for this many scalars up to a magnitude.
-    pub(super) fn for_scalars(entries: usize, magnitude: Magnitude) -> Self {
+    /// The cheapest way for this many scalars up to a magnitude; `running` is the cost of the last sums' additions.
+    pub(super) fn for_scalars(entries: usize, magnitude: Magnitude, running: f64) -> Self {
         let costs = (2..=WIDEST).map(|width| Self::with_width(width, magnitude));
-        let costs = costs.map(|windows| (windows.cost(entries), windows));
+        let costs = costs.map(|windows| (windows.cost(entries, running), windows));
         let best = costs.min_by(|(a, _), (b, _)| a.total_cmp(b));
         best.map_or(Self::with_width(WIDEST, magnitude), |(_, windows)| windows)
     }
@@ -64,10 +63,10 @@ impl Windows {
 
     /// Work in units of an affine addition, roughly: each entry of a window is sorted and added once, each bucket twice,
     /// and the short sums at the end are made with dearer additions.
-    fn cost(self, entries: usize) -> f64 {
+    fn cost(self, entries: usize, running: f64) -> f64 {
         let window = |window: usize| {
             let buckets = self.buckets(window) as f64;
-            1.1 * entries as f64 + 2.2 * buckets + 13.0 * buckets.sqrt()
+            1.2 * entries as f64 + 2.4 * buckets + running * buckets.sqrt()
         };
         (0..self.count).map(window).sum()
     }
@@ -83,45 +82,71 @@ pub(super) trait Digits: Sync {
 
     fn len(&self) -> usize;
 
-    /// A digit, at most `windows().buckets(window)` in magnitude.
-    fn digit(&self, index: usize, window: usize) -> i32;
+    /// Digits of consecutive scalars from an index on, at most `windows().buckets(window)` in magnitude.
+    fn read(&self, window: usize, start: usize, digits: &mut [i32]);
 }
 
-/// Field elements, each as the sum of magnitude and constant, with the sign in the highest bit.
+/// Field elements between `-(p - 1) / 2` and `(p - 1) / 2`, with the constant added, in two's complement of 256 bits.
 pub(super) struct FieldDigits {
     windows: Windows,
-    sums: Vec<[u64; 4]>,
+    /// The sums' words, lowest first: a vector for each, so that a window's bits lie close together.
+    words: [Vec<u64>; 4],
 }
 
-const SIGN: u64 = 1 << 63;
+/// Magnitude and sign.
+fn signed(scalar: &Fr) -> (Magnitude, bool) {
+    let magnitude = scalar.into_bigint();
+    if magnitude <= Fr::MODULUS_MINUS_ONE_DIV_TWO {
+        return (magnitude, false);
+    }
+    let mut complement = Fr::MODULUS;
+    complement.sub_with_borrow(&magnitude);
+    (complement, true)
+}
 
 impl FieldDigits {
-    /// `used` of the scalars are not zero.
-    pub(super) fn new(scalars: &[Fr], used: usize) -> Self {
-        let signed = |scalar: &Fr| {
-            let magnitude = scalar.into_bigint();
-            if magnitude <= Fr::MODULUS_MINUS_ONE_DIV_TWO {
-                return (magnitude, 0);
+    /// `used` of the scalars are not zero; `running` as in [`Windows::for_scalars`].
+    pub(super) fn new(scalars: &[Fr], used: usize, running: f64) -> Self {
+        let mut words = [(); 4].map(|()| vec![0u64; scalars.len()]);
+        let [w0, w1, w2, w3] = &mut words;
+        let chunks = scalars.par_chunks(GRAIN).zip(w0.par_chunks_mut(GRAIN)).zip(w1.par_chunks_mut(GRAIN));
+        let chunks = chunks.zip(w2.par_chunks_mut(GRAIN)).zip(w3.par_chunks_mut(GRAIN));
+        let largest = chunks.map(|((((scalars, w0), w1), w2), w3)| {
+            let mut largest = Magnitude::zero();
+            for (index, scalar) in scalars.iter().enumerate() {
+                let (magnitude, negative) = signed(scalar);
+                largest = largest.max(magnitude);
+                let mut value = magnitude;
+                if negative {
+                    value = Magnitude::zero();
+                    value.sub_with_borrow(&magnitude);
+                }
+                [w0[index], w1[index], w2[index], w3[index]] = value.0;
             }
-            let mut complement = Fr::MODULUS;
-            complement.sub_with_borrow(&magnitude);
-            (complement, SIGN)
-        };
-        let scalars = scalars.par_iter().with_min_len(GRAIN).map(signed);
-        let mut signed: Vec<(Magnitude, u64)> = scalars.collect();
-        let largest = signed.par_iter().with_min_len(GRAIN).map(|(magnitude, _)| *magnitude).max();
-        let windows = Windows::for_scalars(used, largest.unwrap_or_default());
+            largest
+        });
+        let windows = Windows::for_scalars(used, largest.max().unwrap_or_default(), running);
+        let mut digits = Self { windows, words };
+        digits.add_constant();
+        digits
+    }
+
+    fn add_constant(&mut self) {
         let mut constant = Magnitude::zero();
-        for bit in windows.constant() {
+        for bit in self.windows.constant() {
             constant.0[bit as usize / 64] |= 1 << (bit % 64);
         }
-        // The constant is at most twice the largest magnitude, which is below 2^253: the sum leaves the highest bit free for the sign.
-        let sums = signed.par_iter_mut().with_min_len(GRAIN).map(|(sum, sign)| {
-            sum.add_with_carry(&constant);
-            sum.0[3] |= *sign;
-            sum.0
-        });
-        Self { windows, sums: sums.collect() }
+        let [w0, w1, w2, w3] = &mut self.words;
+        let chunks = w0.par_chunks_mut(GRAIN).zip(w1.par_chunks_mut(GRAIN));
+        chunks.zip(w2.par_chunks_mut(GRAIN)).zip(w3.par_chunks_mut(GRAIN)).for_each(
+            |(((w0, w1), w2), w3)| {
+                for (((w0, w1), w2), w3) in w0.iter_mut().zip(w1).zip(w2).zip(w3) {
+                    let mut value = BigInt([*w0, *w1, *w2, *w3]);
+                    value.add_with_carry(&constant);
+                    [*w0, *w1, *w2, *w3] = value.0;
+                }
+            },
+        );
     }
 }
 
@@ -131,35 +156,45 @@ impl Digits for FieldDigits {
     }
 
     fn len(&self) -> usize {
-        self.sums.len()
+        self.words[0].len()
     }
 
-    #[inline]
-    fn digit(&self, index: usize, window: usize) -> i32 {
+    fn read(&self, window: usize, start: usize, digits: &mut [i32]) {
         let Windows { width, count, .. } = self.windows;
-        let [w0, w1, w2, w3] = self.sums[index];
-        let words = [w0, w1, w2, w3 & !SIGN, 0];
         let bit = width as usize * window;
         let (word, shift) = (bit / 64, bit % 64);
-        let pair = u128::from(words[word]) | (u128::from(words[word + 1]) << 64);
-        let raw = ((pair >> shift) as u64 & ((1 << width) - 1)) as i32;
-        let digit = if window + 1 == count { raw } else { raw - (1 << (width - 1)) };
-        if w3 & SIGN == 0 { digit } else { -digit }
+        let top = window + 1 == count;
+        let (mask, half) = if top { (u64::MAX, 0) } else { ((1 << width) - 1, 1i32 << (width - 1)) };
+        let low = &self.words[word][start..][..digits.len()];
+        if shift + width as usize <= 64 && !top {
+            for (digit, low) in digits.iter_mut().zip(low) {
+                *digit = (low >> shift & mask) as i32 - half;
+            }
+        } else if let Some(high) = self.words.get(word + 1) {
+            for (digit, (low, high)) in digits.iter_mut().zip(low.iter().zip(&high[start..])) {
+                // In two steps, since a shift by 64 is none.
+                *digit = ((low >> shift | high << 1 << (63 - shift)) & mask) as i32 - half;
+            }
+        } else {
+            for (digit, low) in digits.iter_mut().zip(low) {
+                *digit = (*low as i64 >> shift & mask as i64) as i32 - half;
+            }
+        }
     }
 }
 
 /// Integers; their digits are computed when they are asked for.
 pub(super) struct IntegerDigits<'a, T> {
     windows: Windows,
-    constant: u128,
+    constant: i128,
     integers: &'a [T],
 }
 
 impl<'a, T: Integer> IntegerDigits<'a, T> {
-    /// `used` of the integers are not zero, and none is larger than `magnitude`.
-    pub(super) fn new(integers: &'a [T], used: usize, magnitude: u64) -> Self {
-        let windows = Windows::for_scalars(used, magnitude.into());
-        let constant = windows.constant().map(|bit| 1u128 << bit).sum();
+    /// `used` of the integers are not zero, and none is larger than `magnitude`; `running` as in [`Windows::for_scalars`].
+    pub(super) fn new(integers: &'a [T], used: usize, magnitude: u64, running: f64) -> Self {
+        let windows = Windows::for_scalars(used, magnitude.into(), running);
+        let constant = windows.constant().map(|bit| 1i128 << bit).sum();
         Self { windows, constant, integers }
     }
 }
@@ -173,18 +208,23 @@ impl<T: Integer> Digits for IntegerDigits<'_, T> {
         self.integers.len()
     }
 
-    #[inline]
-    fn digit(&self, index: usize, window: usize) -> i32 {
+    fn read(&self, window: usize, start: usize, digits: &mut [i32]) {
         let Windows { width, count, .. } = self.windows;
-        let integer: i64 = self.integers[index].into();
-        let sum = u128::from(integer.unsigned_abs()) + self.constant;
-        let raw = (sum >> (width as usize * window)) as u64;
-        let digit = if window + 1 == count {
-            raw as i32
-        } else {
-            (raw & ((1 << width) - 1)) as i32 - (1 << (width - 1))
-        };
-        if integer < 0 { -digit } else { digit }
+        let integers = &self.integers[start..][..digits.len()];
+        let shift = width as usize * window;
+        if count == 1 {
+            for (digit, &integer) in digits.iter_mut().zip(integers) {
+                let integer: i64 = integer.into();
+                *digit = integer as i32;
+            }
+            return;
+        }
+        let top = window + 1 == count;
+        for (digit, &integer) in digits.iter_mut().zip(integers) {
+            let integer: i64 = integer.into();
+            let raw = (i128::from(integer) + self.constant) >> shift;
+            *digit = if top { raw as i32 } else { (raw as i32 & ((1 << width) - 1)) - (1 << (width - 1)) };
+        }
     }
 }
 
@@ -205,7 +245,9 @@ mod tests {
     fn recomposed(digits: &impl Digits, index: usize) -> Fr {
         let windows = digits.windows();
         (0..windows.count()).rev().fold(Fr::zero(), |value, window| {
-            let digit = digits.digit(index, window);
+            let mut digit = [0];
+            digits.read(window, index, &mut digit);
+            let [digit] = digit;
             assert!(digit.unsigned_abs() as usize <= windows.buckets(window), "{windows:?} {digit}");
             value * Fr::from(1u64 << windows.width()) + Fr::from(digit)
         })
@@ -215,7 +257,7 @@ mod tests {
     fn digits_of_field_elements_recompose() {
         for entries in [1, 30, 1000, 1 << 14, 1 << 20, 1 << 26] {
             let elements = elements();
-            let digits = FieldDigits::new(&elements, entries);
+            let digits = FieldDigits::new(&elements, entries, 13.0);
             for (index, element) in elements.iter().enumerate() {
                 assert_eq!(recomposed(&digits, index), *element, "{entries} entries, element {index}");
             }
@@ -229,7 +271,7 @@ mod tests {
             let high = i64::try_from(magnitude).unwrap_or(i64::MAX);
             let integers = [0, high, (magnitude as i64).wrapping_neg(), high / 2, -high / 3];
             for entries in [1, 1000, 1 << 16, 1 << 22] {
-                let digits = IntegerDigits::new(&integers, entries, magnitude);
+                let digits = IntegerDigits::new(&integers, entries, magnitude, 13.0);
                 for (index, integer) in integers.iter().enumerate() {
                     assert_eq!(recomposed(&digits, index), Fr::from(*integer), "bound {magnitude}");
                 }

@@ -1,19 +1,17 @@
 //! A handful of points: multiples of each in a small table, doublings shared by all.
 
-use ark_bn254::G1Projective;
+use ark_bn254::{G1Affine, G1Projective};
 use ark_ff::{AdditiveGroup, BigInt, BigInteger};
-
-use super::point::Point;
 
 /// Width of the signed window; the tables hold the odd multiples up to 2^(width - 1).
 const WIDTH: usize = 4;
 
 /// `sum scalar * point`.
-pub(super) fn sum(terms: impl Iterator<Item = (BigInt<4>, Point)>) -> G1Projective {
+pub(super) fn sum(terms: impl Iterator<Item = (BigInt<4>, G1Affine)>) -> G1Projective {
     let prepared: Vec<(Vec<i64>, Vec<G1Projective>)> = terms
         .map(|(scalar, point)| {
             let digits = scalar.find_wnaf(WIDTH).unwrap_or_default();
-            (digits, odd_multiples(point.projective()))
+            (digits, odd_multiples(point.into()))
         })
         .collect();
     let length = prepared.iter().map(|(digits, _)| digits.len()).max().unwrap_or(0);

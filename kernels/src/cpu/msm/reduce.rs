@@ -5,39 +5,30 @@
 //! with the same low part. Rows and columns are plain sums, made like the buckets themselves; what is left are two short
 //! weighted sums.
 
-use ark_bn254::G1Projective;
+use ark_bn254::{G1Affine, G1Projective};
 use ark_ff::{AdditiveGroup, Zero};
 use rayon::prelude::*;
 
-use super::point::Point;
-use super::tree::{self, Summer};
+use super::adder::{Handle, given};
+use super::point::{Point, unpack};
+use super::tree::Summer;
+use crate::cpu::simd::Tier;
 
 /// Entries of rows and columns that one task sums, about.
 const BLOCK: usize = 1 << 13;
 
-/// For each window, `sum_d d * bucket(d)`; `buckets` has the windows' buckets from digit 1 on, one window after the other.
-pub(super) fn weighted_sums(buckets: &[Point], sizes: &[usize]) -> Vec<G1Projective> {
+/// `sum_d d * bucket(d)`, with the buckets from digit 1 on.
+pub(super) fn weighted_sum(tier: Tier, buckets: &[Point]) -> G1Projective {
     let mut lists = Lists::default();
-    let mut start = 0;
-    let mut ends = Vec::with_capacity(sizes.len());
-    for &size in sizes {
-        lists.add_window(buckets, start, size);
-        start += size;
-        ends.push(lists.lengths.len());
+    lists.add_all(buckets);
+    let lines = unpack(tier, &lists.sums(tier, buckets));
+    let side = side(buckets.len());
+    let (rows, columns) = lines.split_at(buckets.len() / side);
+    let mut sum = running(rows);
+    for _ in 0..side.ilog2() {
+        sum.double_in_place();
     }
-    let lines = lists.sums(buckets);
-    let starts = [0].into_iter().chain(ends.iter().copied());
-    let windows: Vec<_> = starts.zip(&ends).zip(sizes).collect();
-    let total = |((start, &end), &size): ((usize, &usize), &usize)| {
-        let side = side(size);
-        let (rows, columns) = lines[start..end].split_at(size / side);
-        let mut sum = running(rows);
-        for _ in 0..side.ilog2() {
-            sum.double_in_place();
-        }
-        sum + running(columns)
-    };
-    windows.into_par_iter().map(total).collect()
+    sum + running(columns)
 }
 
 /// The length of a row: a power of two near the root of the number of digits, zero included.
@@ -46,12 +37,10 @@ fn side(size: usize) -> usize {
 }
 
 /// `sum_i (i + 1) * points[i]`.
-fn running(points: &[Point]) -> G1Projective {
+fn running(points: &[G1Affine]) -> G1Projective {
     let (mut sum, mut total) = (G1Projective::ZERO, G1Projective::ZERO);
     for point in points.iter().rev() {
-        if !point.is_identity() {
-            sum += point.affine();
-        }
+        sum += point;
         if !sum.is_zero() {
             total += sum;
         }
@@ -62,42 +51,45 @@ fn running(points: &[Point]) -> G1Projective {
 /// Rows and columns as lists of buckets.
 #[derive(Default)]
 struct Lists {
-    entries: Vec<u32>,
-    lengths: Vec<usize>,
+    entries: Vec<Handle>,
+    lengths: Vec<u32>,
 }
 
 impl Lists {
     /// The rows from high part 1 on, then the columns from low part 1 on.
-    fn add_window(&mut self, buckets: &[Point], start: usize, size: usize) {
+    fn add_all(&mut self, buckets: &[Point]) {
+        let size = buckets.len();
         let side = side(size);
         for high in 1..=size / side {
-            self.add(buckets, start, (high * side..(high + 1) * side).take_while(|&digit| digit <= size));
+            self.add(buckets, (high * side..(high + 1) * side).take_while(|&digit| digit <= size));
         }
         for low in 1..side {
-            self.add(buckets, start, (low..=size).step_by(side));
+            self.add(buckets, (low..=size).step_by(side));
         }
     }
 
-    fn add(&mut self, buckets: &[Point], start: usize, digits: impl Iterator<Item = usize>) {
+    fn add(&mut self, buckets: &[Point], digits: impl Iterator<Item = usize>) {
         let before = self.entries.len();
-        let filled = digits.map(|digit| start + digit - 1).filter(|&bucket| !buckets[bucket].is_identity());
-        self.entries.extend(filled.map(|bucket| tree::entry(bucket, false)));
-        self.lengths.push(self.entries.len() - before);
+        let filled = digits.map(|digit| digit - 1).filter(|&bucket| !buckets[bucket].is_identity());
+        self.entries.extend(filled.map(|bucket| given(bucket, false)));
+        self.lengths.push((self.entries.len() - before) as u32);
     }
 
-    fn sums(&self, buckets: &[Point]) -> Vec<Point> {
+    fn sums(&self, tier: Tier, buckets: &[Point]) -> Vec<Point> {
         let mut tasks = Vec::new();
         let (mut first, mut lists, mut entries) = (0, 0, 0);
         for (index, length) in self.lengths.iter().enumerate() {
-            entries += length;
+            entries += *length as usize;
             if entries - first >= BLOCK || index + 1 == self.lengths.len() {
                 tasks.push((&self.entries[first..entries], &self.lengths[lists..=index]));
                 (first, lists) = (entries, index + 1);
             }
         }
-        let sums = tasks
-            .into_par_iter()
-            .map_init(Summer::default, |summer, (entries, lengths)| summer.sums(buckets, entries, lengths));
+        let sums = tasks.into_par_iter().map(|(entries, lengths)| {
+            Summer::with(tier, |summer| {
+                summer.sums(buckets, false, lengths, |list| list.extend_from_slice(entries))
+            })
+        });
         sums.collect::<Vec<_>>().concat()
     }
 }

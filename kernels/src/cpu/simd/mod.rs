@@ -21,6 +21,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+mod inverse;
 mod modulus;
 mod portable;
 #[cfg(test)]
@@ -29,7 +30,8 @@ mod tier;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ifma::F8;
-pub(crate) use modulus::{Element, Modulus};
+pub(crate) use inverse::inverse;
+pub(crate) use modulus::{Element, Modulus, multiple_words};
 pub(crate) use portable::Portable;
 pub use tier::{Ifma, TIER_VARIABLE, Tier, TierError};
 

@@ -41,6 +41,18 @@ pub(crate) const fn multiple<M: Modulus>(factor: u64) -> [u64; 5] {
     limbs
 }
 
+/// `factor * p`, in words; below 2^256 for factors up to 5.
+pub(crate) const fn multiple_words<M: Modulus>(factor: u64) -> [u64; 4] {
+    let (mut words, mut carry, mut index) = ([0; 4], 0u128, 0);
+    while index < 4 {
+        carry += M::MODULUS.0[index] as u128 * factor as u128;
+        words[index] = carry as u64;
+        carry >>= 64;
+        index += 1;
+    }
+    words
+}
+
 /// A number of four words in limbs.
 pub(crate) const fn limbs(words: [u64; 4]) -> [u64; 5] {
     [
