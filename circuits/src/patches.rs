@@ -196,29 +196,30 @@ impl Meeting {
                 self.axes.push((end - first, axis.stride * read.other, axis.other));
                 Some(true)
             }
-            // A dense patch that holds all that several loops of the reader touch.
-            ([axis], many) if axis.stride == 1 => {
-                let reach: u64 = many.iter().map(|read| read.stride * (read.count - 1)).sum();
-                let inside = own.start <= reader.start && reader.start + reach < own.start + axis.count;
-                inside.then(|| {
-                    self.cell += (reader.start - own.start) * axis.other;
-                    let steps = many.iter().map(|read| (read.count, read.other, read.stride * axis.other));
-                    self.axes.extend(steps);
-                    true
-                })
-            }
-            (many, [read]) if read.stride == 1 => {
-                let reach: u64 = many.iter().map(|axis| axis.stride * (axis.count - 1)).sum();
-                let inside = reader.start <= own.start && own.start + reach < reader.start + read.count;
-                inside.then(|| {
-                    self.element += (own.start - reader.start) * read.other;
-                    let steps = many.iter().map(|axis| (axis.count, axis.stride * read.other, axis.other));
-                    self.axes.extend(steps);
-                    true
-                })
-            }
+            ([axis], many) if axis.stride == 1 => self.inside_patch(own.start, axis, (reader.start, many)),
+            (many, [read]) if read.stride == 1 => self.inside_reader(reader.start, read, (own.start, many)),
             _ => None,
         }
+    }
+
+    /// Several loops of the reader, all inside a dense loop of the patch.
+    fn inside_patch(&mut self, first: u64, axis: &Loop, (start, many): (u64, &[Loop])) -> Option<bool> {
+        let reach: u64 = many.iter().map(|read| read.stride * (read.count - 1)).sum();
+        (first <= start && start + reach < first + axis.count).then(|| {
+            self.cell += (start - first) * axis.other;
+            self.axes.extend(many.iter().map(|read| (read.count, read.other, read.stride * axis.other)));
+            true
+        })
+    }
+
+    /// Several loops of the patch, all inside a dense loop of the reader.
+    fn inside_reader(&mut self, first: u64, read: &Loop, (start, many): (u64, &[Loop])) -> Option<bool> {
+        let reach: u64 = many.iter().map(|axis| axis.stride * (axis.count - 1)).sum();
+        (first <= start && start + reach < first + read.count).then(|| {
+            self.element += (start - first) * read.other;
+            self.axes.extend(many.iter().map(|axis| (axis.count, axis.stride * read.other, axis.other)));
+            true
+        })
     }
 }
 
