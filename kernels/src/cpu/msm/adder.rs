@@ -12,7 +12,7 @@ use ark_ff::{AdditiveGroup, One};
 use super::point::Point;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::simd::F8;
-use crate::cpu::simd::{LANES, Lanes, Mask, Portable, Tier, Words, ifma_kernel, inverse};
+use crate::cpu::simd::{LANES, Lanes, Mask, Portable, Tier, Words, each_lane, ifma_kernel, inverse};
 
 /// Where a point is: in the lowest bit whether its opposite is meant, in the highest whether it is a sum (or else one of the
 /// given points), between them its index.
@@ -182,12 +182,11 @@ impl Task<'_> {
         // SAFETY: the vector is within the list of pairs, whose handles exist.
         unsafe {
             let pairs = self.pairs.as_ptr().add(LANES * vector);
-            let mut negative = 0;
-            let points = core::array::from_fn(|lane| {
-                let handle = (*pairs.add(lane))[operand];
-                negative |= ((handle & 1) as Mask) << lane;
-                self.place(handle)
-            });
+            let handles = each_lane!(LANE => (*pairs.add(LANE))[operand]);
+            let points = each_lane!(LANE => self.place(handles[LANE]));
+            let negative = each_lane!(LANE => (handles[LANE] as Mask & 1) << LANE);
+            let [n0, n1, n2, n3, n4, n5, n6, n7] = negative;
+            let negative = n0 | n1 | n2 | n3 | n4 | n5 | n6 | n7;
             Places { points, negative }
         }
     }
@@ -212,14 +211,14 @@ impl Places {
     #[inline(always)]
     unsafe fn x<L: Lanes<Modulus = FqConfig>>(&self) -> L {
         // SAFETY: the places are those of points; the caller has the instructions.
-        unsafe { L::gather_words(self.points.map(|point| (&raw const (*point).x).cast::<Words>())) }
+        unsafe { L::gather_words(each_lane!(LANE => (&raw const (*self.points[LANE]).x).cast::<Words>())) }
     }
 
     /// y without its sign.
     #[inline(always)]
     unsafe fn y<L: Lanes<Modulus = FqConfig>>(&self) -> L {
         // SAFETY: the places are those of points; the caller has the instructions.
-        unsafe { L::gather_words(self.points.map(|point| (&raw const (*point).y).cast::<Words>())) }
+        unsafe { L::gather_words(each_lane!(LANE => (&raw const (*self.points[LANE]).y).cast::<Words>())) }
     }
 }
 
@@ -269,8 +268,8 @@ unsafe fn batch<L: Lanes<Modulus = FqConfig>, const CAREFUL: bool>(
             identities |= found;
             let to = task.sums.add(task.first + LANES * vector);
             let [x, y] = sum;
-            x.scatter_words(core::array::from_fn(|lane| (&raw mut (*to.add(lane)).x).cast()));
-            y.scatter_words(core::array::from_fn(|lane| (&raw mut (*to.add(lane)).y).cast()));
+            x.scatter_words(each_lane!(LANE => (&raw mut (*to.add(LANE)).x).cast()));
+            y.scatter_words(each_lane!(LANE => (&raw mut (*to.add(LANE)).y).cast()));
         }
         if identities == 0 { Outcome::Usual } else { Outcome::Identities }
     }

@@ -20,6 +20,58 @@ pub(crate) struct F8<M> {
 
 type Columns = [__m512i; 10];
 
+// Everything that uses an intrinsic is an always-inlined function, never a closure: a closure that is not inlined has no
+// target features, and then calls each intrinsic as a function.
+
+#[inline(always)]
+unsafe fn left(word: __m512i, bits: u64) -> __m512i {
+    // SAFETY: the caller has AVX-512.
+    unsafe { _mm512_sllv_epi64(word, splat(bits)) }
+}
+
+#[inline(always)]
+unsafe fn right(word: __m512i, bits: u64) -> __m512i {
+    // SAFETY: the caller has AVX-512.
+    unsafe { _mm512_srlv_epi64(word, splat(bits)) }
+}
+
+/// `(low | high) & mask` in one instruction.
+#[inline(always)]
+unsafe fn joined(low: __m512i, high: __m512i, mask: __m512i) -> __m512i {
+    // SAFETY: the caller has AVX-512.
+    unsafe { _mm512_ternarylogic_epi64::<0xa8>(low, high, mask) }
+}
+
+/// Elements at two places, one after the other.
+#[inline(always)]
+unsafe fn pair(first: *const Words, second: *const Words) -> __m512i {
+    // SAFETY: the caller has AVX-512, and four words at each place.
+    unsafe {
+        let low = _mm512_castsi256_si512(_mm256_loadu_si256(first.cast()));
+        _mm512_inserti64x4::<1>(low, _mm256_loadu_si256(second.cast()))
+    }
+}
+
+/// The inverse of [`pair`].
+#[inline(always)]
+unsafe fn put(pair: __m512i, first: *mut Words, second: *mut Words) {
+    // SAFETY: the caller has AVX-512, and room for four words at each place.
+    unsafe {
+        _mm256_storeu_si256(first.cast(), _mm512_castsi512_si256(pair));
+        _mm256_storeu_si256(second.cast(), _mm512_extracti64x4_epi64::<1>(pair));
+    }
+}
+
+/// A limb shifted down by four bits, those of the next one moved in.
+#[inline(always)]
+unsafe fn shifted(low: __m512i, high: __m512i) -> __m512i {
+    // SAFETY: the caller has AVX-512.
+    unsafe {
+        let moved = _mm512_and_si512(_mm512_slli_epi64::<48>(high), splat(LIMB));
+        _mm512_or_si512(_mm512_srli_epi64::<4>(low), moved)
+    }
+}
+
 /// `word` in all lanes.
 #[inline(always)]
 unsafe fn splat(word: u64) -> __m512i {
@@ -95,33 +147,36 @@ unsafe fn elements_of_words(words: [__m512i; 4]) -> [__m512i; 4] {
     }
 }
 
+/// Pairs of words: of a, b, c, d the first and third quarters, then the second and fourth.
+#[inline(always)]
+unsafe fn quarters(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; 4] {
+    // SAFETY: the caller has AVX-512.
+    unsafe {
+        let front = _mm512_shuffle_i64x2::<0x88>(a, b);
+        let front_after = _mm512_shuffle_i64x2::<0x88>(c, d);
+        let back = _mm512_shuffle_i64x2::<0xdd>(a, b);
+        let back_after = _mm512_shuffle_i64x2::<0xdd>(c, d);
+        [
+            _mm512_shuffle_i64x2::<0x88>(front, front_after),
+            _mm512_shuffle_i64x2::<0x88>(back, back_after),
+            _mm512_shuffle_i64x2::<0xdd>(front, front_after),
+            _mm512_shuffle_i64x2::<0xdd>(back, back_after),
+        ]
+    }
+}
+
 /// Eight rows of eight words, transposed.
 #[inline(always)]
 unsafe fn transposed(rows: [__m512i; 8]) -> [__m512i; 8] {
     // SAFETY: the caller has AVX-512.
     unsafe {
-        let low = |a, b| _mm512_unpacklo_epi64(a, b);
-        let high = |a, b| _mm512_unpackhi_epi64(a, b);
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
-        let (even01, odd01) = (low(r0, r1), high(r0, r1));
-        let (even23, odd23) = (low(r2, r3), high(r2, r3));
-        let (even45, odd45) = (low(r4, r5), high(r4, r5));
-        let (even67, odd67) = (low(r6, r7), high(r6, r7));
-        let quarter = |a, b, c, d| {
-            // Pairs of words: of a, b, c, d the first and third quarters, then the second and fourth.
-            let front = _mm512_shuffle_i64x2::<0x88>(a, b);
-            let front_after = _mm512_shuffle_i64x2::<0x88>(c, d);
-            let back = _mm512_shuffle_i64x2::<0xdd>(a, b);
-            let back_after = _mm512_shuffle_i64x2::<0xdd>(c, d);
-            [
-                _mm512_shuffle_i64x2::<0x88>(front, front_after),
-                _mm512_shuffle_i64x2::<0x88>(back, back_after),
-                _mm512_shuffle_i64x2::<0xdd>(front, front_after),
-                _mm512_shuffle_i64x2::<0xdd>(back, back_after),
-            ]
-        };
-        let [c0, c2, c4, c6] = quarter(even01, even23, even45, even67);
-        let [c1, c3, c5, c7] = quarter(odd01, odd23, odd45, odd67);
+        let (even01, odd01) = (_mm512_unpacklo_epi64(r0, r1), _mm512_unpackhi_epi64(r0, r1));
+        let (even23, odd23) = (_mm512_unpacklo_epi64(r2, r3), _mm512_unpackhi_epi64(r2, r3));
+        let (even45, odd45) = (_mm512_unpacklo_epi64(r4, r5), _mm512_unpackhi_epi64(r4, r5));
+        let (even67, odd67) = (_mm512_unpacklo_epi64(r6, r7), _mm512_unpackhi_epi64(r6, r7));
+        let [c0, c2, c4, c6] = quarters(even01, even23, even45, even67);
+        let [c1, c3, c5, c7] = quarters(odd01, odd23, odd45, odd67);
         [c0, c1, c2, c3, c4, c5, c6, c7]
     }
 }
@@ -154,17 +209,13 @@ impl<M: Modulus> F8<M> {
         // SAFETY: the caller has AVX-512.
         unsafe {
             let mask = splat(LIMB);
-            let left = |word, bits| _mm512_sllv_epi64(word, splat(bits));
-            let right = |word, bits| _mm512_srlv_epi64(word, splat(bits));
-            // (low | high) & mask in one instruction.
-            let joined = |low, high| _mm512_ternarylogic_epi64::<0xa8>(low, high, mask);
             let [w0, w1, w2, w3] = words;
             let shift = u64::from(SHIFT);
             Self::new([
                 _mm512_and_si512(left(w0, shift), mask),
-                joined(right(w0, 52 - shift), left(w1, 12 + shift)),
-                joined(right(w1, 40 - shift), left(w2, 24 + shift)),
-                joined(right(w2, 28 - shift), left(w3, 36 + shift)),
+                joined(right(w0, 52 - shift), left(w1, 12 + shift), mask),
+                joined(right(w1, 40 - shift), left(w2, 24 + shift), mask),
+                joined(right(w2, 28 - shift), left(w3, 36 + shift), mask),
                 right(w3, 16 - shift),
             ])
         }
@@ -202,10 +253,6 @@ impl<M: Modulus> F8<M> {
     unsafe fn gather_pairs(from: [*const Words; LANES]) -> [__m512i; 4] {
         // SAFETY: the caller has four words at each place.
         unsafe {
-            let pair = |first: *const Words, second: *const Words| {
-                let low = _mm512_castsi256_si512(_mm256_loadu_si256(first.cast()));
-                _mm512_inserti64x4::<1>(low, _mm256_loadu_si256(second.cast()))
-            };
             words_of_elements([
                 pair(from[0], from[1]),
                 pair(from[2], from[3]),
@@ -247,11 +294,6 @@ impl<M: Modulus> F8<M> {
             add_row::<0>(&mut columns, quotient, &Self::constant(M::P));
             let [l0, l1, l2, l3, l4] =
                 Self::new([columns[0], columns[1], columns[2], columns[3], columns[4]]).carry().limbs;
-            let mask = splat(LIMB);
-            let shifted = |low, high| {
-                let low = _mm512_srli_epi64::<4>(low);
-                _mm512_or_si512(low, _mm512_and_si512(_mm512_slli_epi64::<48>(high), mask))
-            };
             Self::new([
                 shifted(l0, l1),
                 shifted(l1, l2),
@@ -268,8 +310,11 @@ impl<M: Modulus> F8<M> {
         // SAFETY: the caller has AVX-512.
         unsafe {
             let p = Self::constant(M::P);
-            let difference =
-                Self::new(core::array::from_fn(|limb| _mm512_sub_epi64(self.limbs[limb], p[limb]))).carry();
+            let mut limbs = self.limbs;
+            for limb in 0..5 {
+                limbs[limb] = _mm512_sub_epi64(limbs[limb], p[limb]);
+            }
+            let difference = Self::new(limbs).carry();
             let negative = _mm512_movepi64_mask(difference.limbs[4]);
             difference.select(negative, self)
         }
@@ -337,7 +382,10 @@ impl<M: Modulus> Lanes for F8<M> {
     #[inline(always)]
     unsafe fn broadcast(element: &Element<M>) -> Self {
         // SAFETY: the caller has AVX-512.
-        unsafe { Self::from_words::<4>(element.0.0.map(|word| splat(word))) }
+        unsafe {
+            let [w0, w1, w2, w3] = element.0.0;
+            Self::from_words::<4>([splat(w0), splat(w1), splat(w2), splat(w3)])
+        }
     }
 
     #[inline(always)]
@@ -393,10 +441,6 @@ impl<M: Modulus> Lanes for F8<M> {
         // SAFETY: the caller has room for four words at each place.
         unsafe {
             let pairs = elements_of_words(self.words());
-            let put = |pair, first: *mut Words, second: *mut Words| {
-                _mm256_storeu_si256(first.cast(), _mm512_castsi512_si256(pair));
-                _mm256_storeu_si256(second.cast(), _mm512_extracti64x4_epi64::<1>(pair));
-            };
             put(pairs[0], to[0], to[1]);
             put(pairs[1], to[2], to[3]);
             put(pairs[2], to[4], to[5]);
@@ -434,7 +478,9 @@ impl<M: Modulus> Lanes for F8<M> {
             add_product::<5>(&mut columns, l2, l3);
             add_product::<6>(&mut columns, l2, l4);
             add_product::<7>(&mut columns, l3, l4);
-            columns = columns.map(|column| _mm512_add_epi64(column, column));
+            for column in &mut columns {
+                *column = _mm512_add_epi64(*column, *column);
+            }
             add_product::<0>(&mut columns, l0, l0);
             add_product::<2>(&mut columns, l1, l1);
             add_product::<4>(&mut columns, l2, l2);
@@ -458,10 +504,12 @@ impl<M: Modulus> Lanes for F8<M> {
 
     #[inline(always)]
     unsafe fn plus(self, other: Self) -> Self {
-        // SAFETY: the caller has AVX-512.
-        Self::new(core::array::from_fn(|limb| unsafe {
-            _mm512_add_epi64(self.limbs[limb], other.limbs[limb])
-        }))
+        let mut limbs = self.limbs;
+        for (limb, other) in limbs.iter_mut().zip(other.limbs) {
+            // SAFETY: the caller has AVX-512.
+            *limb = unsafe { _mm512_add_epi64(*limb, other) };
+        }
+        Self::new(limbs)
     }
 
     #[inline(always)]
@@ -469,9 +517,12 @@ impl<M: Modulus> Lanes for F8<M> {
         // SAFETY: the caller has AVX-512.
         unsafe {
             let offset = Self::constant(const { multiple::<M>(K) });
-            Self::new(core::array::from_fn(|limb| {
-                _mm512_add_epi64(_mm512_sub_epi64(self.limbs[limb], other.limbs[limb]), offset[limb])
-            }))
+            let mut limbs = self.limbs;
+            for limb in 0..5 {
+                limbs[limb] =
+                    _mm512_add_epi64(_mm512_sub_epi64(limbs[limb], other.limbs[limb]), offset[limb]);
+            }
+            Self::new(limbs)
         }
     }
 
@@ -480,9 +531,11 @@ impl<M: Modulus> Lanes for F8<M> {
         // SAFETY: the caller has AVX-512.
         unsafe {
             let offset = Self::constant(const { multiple::<M>(K) });
-            Self::new(core::array::from_fn(|limb| {
-                _mm512_mask_sub_epi64(self.limbs[limb], mask, offset[limb], self.limbs[limb])
-            }))
+            let mut limbs = self.limbs;
+            for limb in 0..5 {
+                limbs[limb] = _mm512_mask_sub_epi64(limbs[limb], mask, offset[limb], limbs[limb]);
+            }
+            Self::new(limbs)
         }
     }
 
@@ -496,8 +549,9 @@ impl<M: Modulus> Lanes for F8<M> {
             let l2 = _mm512_add_epi64(l2, _mm512_srai_epi64::<52>(l1));
             let l3 = _mm512_add_epi64(l3, _mm512_srai_epi64::<52>(l2));
             let l4 = _mm512_add_epi64(l4, _mm512_srai_epi64::<52>(l3));
-            let cut = |limb| _mm512_and_si512(limb, mask);
-            Self::new([cut(l0), cut(l1), cut(l2), cut(l3), l4])
+            let (l0, l1) = (_mm512_and_si512(l0, mask), _mm512_and_si512(l1, mask));
+            let (l2, l3) = (_mm512_and_si512(l2, mask), _mm512_and_si512(l3, mask));
+            Self::new([l0, l1, l2, l3, l4])
         }
     }
 
@@ -507,11 +561,12 @@ impl<M: Modulus> Lanes for F8<M> {
         unsafe {
             // The top limb of a loose value is off by a few units of 2^208 at most; each entry has p / 4 to spare.
             let index = _mm512_srli_epi64::<46>(self.limbs[4]);
-            Self::new(core::array::from_fn(|limb| {
-                let steps = _mm512_loadu_si512(M::STEPS[limb].as_ptr().cast());
-                _mm512_sub_epi64(self.limbs[limb], _mm512_permutexvar_epi64(index, steps))
-            }))
-            .carry()
+            let mut limbs = self.limbs;
+            for (limb, steps) in limbs.iter_mut().zip(&M::STEPS) {
+                let steps = _mm512_loadu_si512(steps.as_ptr().cast());
+                *limb = _mm512_sub_epi64(*limb, _mm512_permutexvar_epi64(index, steps));
+            }
+            Self::new(limbs).carry()
         }
     }
 
@@ -557,17 +612,30 @@ impl<M: Modulus> Lanes for F8<M> {
 
     #[inline(always)]
     unsafe fn select(self, mask: Mask, other: Self) -> Self {
-        Self::new(core::array::from_fn(|limb| {
+        let mut limbs = self.limbs;
+        for (limb, other) in limbs.iter_mut().zip(other.limbs) {
             // SAFETY: the caller has AVX-512.
-            unsafe { _mm512_mask_blend_epi64(mask, self.limbs[limb], other.limbs[limb]) }
-        }))
+            *limb = unsafe { _mm512_mask_blend_epi64(mask, *limb, other) };
+        }
+        Self::new(limbs)
     }
 
     #[inline(always)]
     unsafe fn transpose(vectors: &mut [Self; LANES]) {
         for limb in 0..5 {
             // SAFETY: the caller has AVX-512.
-            let rows = unsafe { transposed(vectors.map(|vector| vector.limbs[limb])) };
+            let rows = unsafe {
+                transposed([
+                    vectors[0].limbs[limb],
+                    vectors[1].limbs[limb],
+                    vectors[2].limbs[limb],
+                    vectors[3].limbs[limb],
+                    vectors[4].limbs[limb],
+                    vectors[5].limbs[limb],
+                    vectors[6].limbs[limb],
+                    vectors[7].limbs[limb],
+                ])
+            };
             for (vector, row) in vectors.iter_mut().zip(rows) {
                 vector.limbs[limb] = row;
             }

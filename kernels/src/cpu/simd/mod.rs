@@ -4,6 +4,9 @@
 //! [`Tier::Ifma`] carries [`ifma_kernel!`]'s target features. The instructions are chosen at run time ([`Tier`]), never by
 //! build flags. [`Portable`] does the same with `ark-ff`; [`F8`] uses limbs of 52 bits and AVX-512's multiply-add.
 //!
+//! Kernels contain no closures over vectors, and so no `map` or `from_fn` of them: a closure does not inherit the target
+//! features, and every instruction in it becomes a call.
+//!
 //! # Forms and bounds
 //!
 //! Values are kept modulo p, up to some multiple of p which each function's documentation names ("below 2p"); the caller
@@ -147,6 +150,48 @@ pub(crate) trait Lanes: Copy {
         elements
     }
 }
+
+/// An array with an expression for each lane, its number being a constant. In kernels closures won't do: they would be
+/// compiled for themselves, without the vector instructions, and called.
+macro_rules! each_lane {
+    ($lane:ident => $expression:expr) => {
+        [
+            {
+                const $lane: usize = 0;
+                $expression
+            },
+            {
+                const $lane: usize = 1;
+                $expression
+            },
+            {
+                const $lane: usize = 2;
+                $expression
+            },
+            {
+                const $lane: usize = 3;
+                $expression
+            },
+            {
+                const $lane: usize = 4;
+                $expression
+            },
+            {
+                const $lane: usize = 5;
+                $expression
+            },
+            {
+                const $lane: usize = 6;
+                $expression
+            },
+            {
+                const $lane: usize = 7;
+                $expression
+            },
+        ]
+    };
+}
+pub(crate) use each_lane;
 
 /// Defines functions that run with the instructions of [`Tier::Ifma`]; they take the proof as their first argument.
 ///
