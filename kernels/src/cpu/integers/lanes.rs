@@ -120,9 +120,10 @@ unsafe fn column_sums<T: Entry, const LIMBS: usize, const VECTORS: usize>(
         let half = _mm512_set1_epi64(1 << (T::BITS - 1));
         for (weight, row) in weights.iter().zip(columns.matrix.chunks_exact(columns.width)) {
             let row = &row[columns.first..columns.first + VECTORS * LANES];
-            let entries: [__m512i; VECTORS] = core::array::from_fn(|vector| {
-                _mm512_add_epi64(T::eight(row.as_ptr().add(vector * LANES)), half)
-            });
+            let mut entries = [half; VECTORS];
+            for (vector, entry) in entries.iter_mut().enumerate() {
+                *entry = _mm512_add_epi64(T::eight(row.as_ptr().add(vector * LANES)), half);
+            }
             for limb in 0..LIMBS {
                 let factor = _mm512_set1_epi64(weight[limb] as i64);
                 for vector in 0..VECTORS {

@@ -74,12 +74,16 @@ unsafe fn execute(step: &Step, inputs: &[&[Fr]], registers: &mut [Register], (st
             (kind, Source::Register(a), Source::Uniform(b)) => {
                 let Some((target, [a, _])) = parts(registers, step.register, [a, a]) else { return };
                 let b = reduced(&b);
-                target[..vectors].iter_mut().zip(a).for_each(|(value, a)| *value = apply(kind, *a, b));
+                for (value, a) in target[..vectors].iter_mut().zip(a) {
+                    *value = apply(kind, *a, b);
+                }
             }
             (kind, Source::Uniform(a), Source::Register(b)) => {
                 let Some((target, [b, _])) = parts(registers, step.register, [b, b]) else { return };
                 let a = reduced(&a);
-                target[..vectors].iter_mut().zip(b).for_each(|(value, b)| *value = apply(kind, a, *b));
+                for (value, b) in target[..vectors].iter_mut().zip(b) {
+                    *value = apply(kind, a, *b);
+                }
             }
             // A plan has no other steps: uniform results are computed ahead, inputs are loaded.
             _ => debug_assert!(false, "{step:?} is no step of a plan for lanes"),
@@ -126,7 +130,9 @@ unsafe fn load_rows(input: &[Fr], start: usize, target: &mut [Lane], rows: usize
     // SAFETY: the caller has the instructions.
     unsafe {
         if let Some(straight) = input.get(start..start + rows) {
-            target.iter_mut().zip(straight.chunks(LANES)).for_each(|(value, eight)| *value = load(eight));
+            for (value, eight) in target.iter_mut().zip(straight.chunks(LANES)) {
+                *value = load(eight);
+            }
             return;
         }
         for (index, value) in target.iter_mut().enumerate() {

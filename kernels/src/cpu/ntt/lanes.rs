@@ -363,10 +363,17 @@ impl Transform<'_> {
         // SAFETY: the caller has the instructions.
         unsafe {
             let eighth = (1usize << self.log_size) / LANES;
-            let [w0, w1, w2, w3, w4, w5, w6] = self.first.each_ref().map(|twiddle| reduced(twiddle));
+            let mut w = [Lane::zero(); 7];
+            for (lane, twiddle) in w.iter_mut().zip(&self.first) {
+                *lane = reduced(twiddle);
+            }
+            let [w0, w1, w2, w3, w4, w5, w6] = w;
             for (index, eight) in vectors.chunks_exact_mut(LANES).enumerate() {
                 let at = start + LANES * index;
-                let mut x: [Lane; LANES] = core::array::from_fn(|q| source.load(q * eighth + at));
+                let mut x = [Lane::zero(); LANES];
+                for (q, value) in x.iter_mut().enumerate() {
+                    *value = source.load(q * eighth + at);
+                }
                 let [x0, x1, x2, x3, x4, x5, x6, x7] = &mut x;
                 if self.plain {
                     butterfly_of_one::<1>(x0, x4);
@@ -393,7 +400,7 @@ impl Transform<'_> {
                 butterfly(x2, x3, w4);
                 butterfly(x4, x5, w5);
                 butterfly(x6, x7, w6);
-                let mut turned = REVERSED.map(|q| x[q]);
+                let mut turned = [x[0], x[4], x[2], x[6], x[1], x[5], x[3], x[7]];
                 if self.inverse.is_some() {
                     turned.reverse();
                 }
@@ -409,11 +416,15 @@ impl Transform<'_> {
     unsafe fn finish(&self, vectors: &mut [Lane], (layer, block): (usize, usize), target: Target) {
         // SAFETY: the caller has the instructions.
         unsafe {
-            let lanes: [Lane; FINISHED_LAYERS] =
-                core::array::from_fn(|index| self.lane_factors(layer + index));
+            let mut lanes = [Lane::zero(); FINISHED_LAYERS];
+            for (index, factors) in lanes.iter_mut().enumerate() {
+                *factors = self.lane_factors(layer + index);
+            }
             let fourth_root = reduced(&self.fourth_root);
             if self.log_size > UNREDUCED_LOG {
-                vectors.iter_mut().for_each(|vector| *vector = vector.carry().reduce());
+                for vector in vectors.iter_mut() {
+                    *vector = vector.carry().reduce();
+                }
             }
             let last = if vectors.len().ilog2() % 2 == 1 { 8 } else { 4 };
             let (mut len, mut depth, mut first) = (vectors.len(), 0, block);
@@ -424,7 +435,7 @@ impl Transform<'_> {
                 }
                 (len, depth, first) = (len / 4, depth + 2, 4 * first);
             }
-            let inverse = self.inverse.as_ref().map(|factor| reduced(factor));
+            let inverse = if let Some(factor) = &self.inverse { Some(reduced(factor)) } else { None };
             let eighth_root = reduced(&self.eighth_root);
             for (index, part) in vectors.chunks_exact_mut(len).enumerate() {
                 let block = first + index;

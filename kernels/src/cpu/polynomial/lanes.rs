@@ -31,7 +31,9 @@ unsafe fn combine_part(terms: &[(Fr, &[Fr])], start: usize, target: &mut [Fr]) {
             let part = vector.get(start..).unwrap_or_default();
             let eights = part[..part.len().min(target.len())].chunks(LANES);
             if factor.is_one() {
-                sums.iter_mut().zip(eights).for_each(|(sum, eight)| *sum = sum.plus(load_words(eight)));
+                for (sum, eight) in sums.iter_mut().zip(eights) {
+                    *sum = sum.plus(load_words(eight));
+                }
             } else if !factor.is_zero() {
                 let factor = reduced(factor);
                 for (sum, eight) in sums.iter_mut().zip(eights) {
@@ -39,7 +41,9 @@ unsafe fn combine_part(terms: &[(Fr, &[Fr])], start: usize, target: &mut [Fr]) {
                 }
             }
             if index % UNREDUCED == UNREDUCED - 1 {
-                sums.iter_mut().for_each(|sum| *sum = sum.carry().reduce());
+                for sum in &mut sums {
+                    *sum = sum.carry().reduce();
+                }
             }
         }
         for (eight, sum) in target.chunks_mut(LANES).zip(sums) {
