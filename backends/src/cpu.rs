@@ -9,6 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use zkloom_kernels::cpu::msm::Bases;
 use zkloom_kernels::cpu::ntt::{self, Twiddles};
 use zkloom_kernels::cpu::simd::Tier;
+use zkloom_kernels::cpu::simd::Tier;
 use zkloom_kernels::cpu::{boxes, integers, interpreter, msm, polynomial, scan};
 use zkloom_kernels::program::Program;
 use zkloom_kernels::shape::{self, MAX_LOG_SIZE, ShapeError};
@@ -125,7 +126,8 @@ impl CpuBackend {
     /// A backend that uses this tier of kernels, with threads as for [`CpuBackend::new`].
     ///
     /// # Errors
-    /// [`BackendError::Argument`] for zero threads, [`BackendError::Device`] if the system refuses to start them.
+    /// [`BackendError::Argument`] for zero threads, [`BackendError::Device`] if the system refuses to start them, and
+    /// [`BackendError::Unavailable`] if `ZKLOOM_CPU_TIER` names a tier that does not exist or that the processor lacks.
     pub fn with_tier(threads: Option<usize>, tier: Tier) -> Result<Self> {
         let operation = "new";
         let threads = match threads {
@@ -136,6 +138,11 @@ impl CpuBackend {
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
+        // Kernels look the tier up by themselves; a bad wish is refused here, before any work.
+        Tier::chosen().map_err(|error| BackendError::Unavailable {
+            name: NAME.into(),
+            reason: error.to_string(),
+        })?;
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("zkloom-cpu-{index}"))
@@ -390,7 +397,7 @@ impl Backend for CpuBackend {
     }
 
     fn expand_boxes(&self, target: &mut CpuScalars, boxes: &[GeometricBox]) -> Result<()> {
-        self.on_pool(|| boxes::expand(&mut target.0, boxes))?;
+        self.on_pool(|| boxes::expand(self.tier, &mut target.0, boxes))?;
         Ok(())
     }
 
@@ -400,7 +407,7 @@ impl Backend for CpuBackend {
         source: &CpuScalars,
         boxes: &[GeometricBox],
     ) -> Result<()> {
-        self.on_pool(|| boxes::contract(&mut target.0, &source.0, boxes))?;
+        self.on_pool(|| boxes::contract(self.tier, &mut target.0, &source.0, boxes))?;
         Ok(())
     }
 

@@ -10,15 +10,21 @@ use ark_bn254::Fr;
 use ark_ff::{Field, One, Zero};
 use rayon::prelude::*;
 
+#[cfg(target_arch = "x86_64")]
+use super::polynomial::lanes;
+use super::simd::Tier;
 use super::{GRAIN, piece_length};
 use crate::geometry::{Coordinate, GeometricBox, Segment, axis_extent};
 use crate::shape::{self, Result};
+
+/// Runs of neighbours from this length on are done in lanes.
+const DENSE: usize = 32;
 
 /// Adds boxes, written out, to a vector.
 ///
 /// # Errors
 /// If a position lies outside the target.
-pub fn expand(target: &mut [Fr], boxes: &[GeometricBox]) -> Result<()> {
+pub fn expand(tier: Tier, target: &mut [Fr], boxes: &[GeometricBox]) -> Result<()> {
     shape::boxes("expand_boxes", boxes, Coordinate::Position, target.len())?;
     let boxes: Vec<Walk> = boxes.iter().filter_map(|geometric| Walk::new(geometric, false)).collect();
     let Some((low, high)) = extent(&boxes, Coordinate::Position) else {
@@ -29,24 +35,37 @@ pub fn expand(target: &mut [Fr], boxes: &[GeometricBox]) -> Result<()> {
         let start = low + index * piece;
         for walk in &boxes {
             walk.visit(Coordinate::Position, start..start + part.len(), &mut |run| {
-                let mut factor = run.factor;
-                for entry in 0..run.count {
-                    part[run.position + entry * run.position_step - start] += factor;
-                    if !run.ratio.is_one() {
-                        factor *= run.ratio;
-                    }
-                }
+                expand_run(tier, part, start, &run);
             });
         }
     });
     Ok(())
 }
 
+fn expand_run(tier: Tier, target: &mut [Fr], start: usize, run: &Run) {
+    match tier {
+        #[cfg(target_arch = "x86_64")]
+        Tier::Ifma(proof) if run.position_step == 1 && run.count >= DENSE => {
+            let first = run.position - start;
+            lanes::add_progression(proof, &mut target[first..first + run.count], run.factor, run.ratio, None);
+        }
+        _ => {
+            let mut factor = run.factor;
+            for entry in 0..run.count {
+                target[run.position + entry * run.position_step - start] += factor;
+                if !run.ratio.is_one() {
+                    factor *= run.ratio;
+                }
+            }
+        }
+    }
+}
+
 /// For every position of every box: `target[output index] += factor * source[position]`.
 ///
 /// # Errors
 /// If a position lies outside the source or an output index outside the target.
-pub fn contract(target: &mut [Fr], source: &[Fr], boxes: &[GeometricBox]) -> Result<()> {
+pub fn contract(tier: Tier, target: &mut [Fr], source: &[Fr], boxes: &[GeometricBox]) -> Result<()> {
     shape::boxes("contract_boxes", boxes, Coordinate::Position, source.len())?;
     shape::boxes("contract_boxes", boxes, Coordinate::Output, target.len())?;
     let volume = boxes.iter().fold(0usize, |sum, geometric| sum.saturating_add(geometric.volume()));
@@ -57,16 +76,17 @@ pub fn contract(target: &mut [Fr], source: &[Fr], boxes: &[GeometricBox]) -> Res
         return Ok(());
     };
     let target = &mut target[low..=high];
+    let source = Source { tier, values: source };
     let threads = rayon::current_num_threads();
     if threads == 1 || volume < GRAIN {
-        contract_part(target, low, source, &boxes, (Coordinate::Output, low..high + 1));
+        contract_part(target, low, &source, &boxes, (Coordinate::Output, low..high + 1));
     } else if target.len().saturating_mul(4 * threads) <= volume {
         // Few outputs: each task takes a range of the source and sums into a vector of its own.
         let piece = piece_length(last + 1 - first, 2, GRAIN);
         let starts: Vec<usize> = (first..=last).step_by(piece).collect();
         let sums = starts.into_par_iter().map(|start| {
             let mut sum = vec![Fr::zero(); target.len()];
-            contract_part(&mut sum, low, source, &boxes, (Coordinate::Position, start..start + piece));
+            contract_part(&mut sum, low, &source, &boxes, (Coordinate::Position, start..start + piece));
             sum
         });
         for sum in sums.collect::<Vec<_>>() {
@@ -77,17 +97,23 @@ pub fn contract(target: &mut [Fr], source: &[Fr], boxes: &[GeometricBox]) -> Res
         target.par_chunks_mut(piece).enumerate().for_each(|(index, part)| {
             let start = low + index * piece;
             let range = start..start + part.len();
-            contract_part(part, start, source, &boxes, (Coordinate::Output, range));
+            contract_part(part, start, &source, &boxes, (Coordinate::Output, range));
         });
     }
     Ok(())
+}
+
+/// What is contracted, and at which tier.
+struct Source<'a> {
+    tier: Tier,
+    values: &'a [Fr],
 }
 
 /// The contraction over one range of a coordinate; `target` starts at output index `start`.
 fn contract_part(
     target: &mut [Fr],
     start: usize,
-    source: &[Fr],
+    source: &Source<'_>,
     boxes: &[Walk],
     (coordinate, range): (Coordinate, Range<usize>),
 ) {
@@ -96,8 +122,27 @@ fn contract_part(
     }
 }
 
-fn contract_run(target: &mut [Fr], start: usize, source: &[Fr], run: &Run) {
-    let read = |entry: usize| source[run.position + entry * run.position_step];
+fn contract_run(target: &mut [Fr], start: usize, source: &Source<'_>, run: &Run) {
+    #[cfg(target_arch = "x86_64")]
+    if let (Tier::Ifma(proof), 1, true) = (source.tier, run.position_step, run.count >= DENSE) {
+        let entries = &source.values[run.position..run.position + run.count];
+        let first = run.output - start;
+        match run.output_step {
+            0 => target[first] += run.factor * lanes::evaluate(proof, entries, run.ratio),
+            1 => {
+                let target = &mut target[first..first + run.count];
+                lanes::add_progression(proof, target, run.factor, run.ratio, Some(entries));
+            }
+            step => {
+                let mut products = vec![Fr::zero(); run.count];
+                lanes::add_progression(proof, &mut products, run.factor, run.ratio, Some(entries));
+                let places = target[first..].iter_mut().step_by(step);
+                places.zip(products).for_each(|(total, product)| *total += product);
+            }
+        }
+        return;
+    }
+    let read = |entry: usize| source.values[run.position + entry * run.position_step];
     if run.output_step == 0 {
         let sum = if run.ratio.is_one() {
             (0..run.count).map(read).sum::<Fr>()

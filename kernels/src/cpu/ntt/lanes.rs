@@ -435,7 +435,10 @@ impl Transform<'_> {
                 }
                 (len, depth, first) = (len / 4, depth + 2, 4 * first);
             }
-            let inverse = if let Some(factor) = &self.inverse { Some(reduced(factor)) } else { None };
+            let mut inverse = None;
+            if let Some(factor) = &self.inverse {
+                inverse = Some(reduced(factor));
+            }
             let eighth_root = reduced(&self.eighth_root);
             for (index, part) in vectors.chunks_exact_mut(len).enumerate() {
                 let block = first + index;

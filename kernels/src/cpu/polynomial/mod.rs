@@ -1,7 +1,7 @@
 //! Linear combinations, evaluation, division.
 
 #[cfg(target_arch = "x86_64")]
-mod lanes;
+pub(super) mod lanes;
 
 use ark_bn254::Fr;
 use ark_ff::{Field, One, Zero};
