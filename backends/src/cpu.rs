@@ -9,7 +9,6 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use zkloom_kernels::cpu::msm::Bases;
 use zkloom_kernels::cpu::ntt::{self, Twiddles};
 use zkloom_kernels::cpu::simd::Tier;
-use zkloom_kernels::cpu::simd::Tier;
 use zkloom_kernels::cpu::{boxes, integers, interpreter, msm, polynomial, scan};
 use zkloom_kernels::program::Program;
 use zkloom_kernels::shape::{self, MAX_LOG_SIZE, ShapeError};
