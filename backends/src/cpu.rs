@@ -114,19 +114,18 @@ impl CpuBackend {
     /// kernels that the processor has or the one that the environment asks for.
     ///
     /// # Errors
-    /// [`BackendError::Argument`] for zero threads or a tier that can't be used, [`BackendError::Device`] if the system
-    /// refuses to start the threads.
+    /// [`BackendError::Argument`] for zero threads, [`BackendError::Device`] if the system refuses to start them, and
+    /// [`BackendError::Unavailable`] if `ZKLOOM_CPU_TIER` names a tier that does not exist or that the processor lacks.
     pub fn new(threads: Option<usize>) -> Result<Self> {
         let tier = Tier::chosen()
-            .map_err(|error| BackendError::Argument { operation: "new", reason: error.to_string() })?;
+            .map_err(|error| BackendError::Unavailable { name: NAME.into(), reason: error.to_string() })?;
         Self::with_tier(threads, tier)
     }
 
     /// A backend that uses this tier of kernels, with threads as for [`CpuBackend::new`].
     ///
     /// # Errors
-    /// [`BackendError::Argument`] for zero threads, [`BackendError::Device`] if the system refuses to start them, and
-    /// [`BackendError::Unavailable`] if `ZKLOOM_CPU_TIER` names a tier that does not exist or that the processor lacks.
+    /// [`BackendError::Argument`] for zero threads, [`BackendError::Device`] if the system refuses to start them.
     pub fn with_tier(threads: Option<usize>, tier: Tier) -> Result<Self> {
         let operation = "new";
         let threads = match threads {
@@ -137,11 +136,6 @@ impl CpuBackend {
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        // Kernels look the tier up by themselves; a bad wish is refused here, before any work.
-        Tier::chosen().map_err(|error| BackendError::Unavailable {
-            name: NAME.into(),
-            reason: error.to_string(),
-        })?;
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("zkloom-cpu-{index}"))
@@ -279,7 +273,7 @@ impl Backend for CpuBackend {
     fn upload_bases(&self, points: &[G1Affine]) -> Result<CpuBases> {
         self.room::<G1Affine>("upload_bases", points.len())?;
         self.meter.upload(size_of_val(points));
-        Ok(CpuBases(Bases::new(points)))
+        Ok(CpuBases(Bases::for_tier(self.tier, points)))
     }
 
     fn download(&self, values: &CpuScalars) -> Result<Vec<Fr>> {
