@@ -5,6 +5,7 @@
 //! serves every tier.
 
 pub mod boxes;
+mod huge;
 #[cfg(target_arch = "x86_64")]
 mod eights;
 pub mod integers;

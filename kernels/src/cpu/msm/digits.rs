@@ -9,6 +9,7 @@ use ark_ff::{BigInt, BigInteger, PrimeField};
 use rayon::prelude::*;
 
 use crate::cpu::GRAIN;
+use crate::cpu::huge;
 use crate::cpu::integers::Integer;
 
 /// Widest window: two million buckets.
@@ -107,7 +108,11 @@ fn signed(scalar: &Fr) -> (Magnitude, bool) {
 impl FieldDigits {
     /// `used` of the scalars are not zero; `running` as in [`Windows::for_scalars`].
     pub(super) fn new(scalars: &[Fr], used: usize, running: f64) -> Self {
-        let mut words = [(); 4].map(|()| vec![0u64; scalars.len()]);
+        let mut words = [(); 4].map(|()| {
+            let mut words = huge::vector(scalars.len());
+            words.resize(scalars.len(), 0u64);
+            words
+        });
         let [w0, w1, w2, w3] = &mut words;
         let chunks = scalars.par_chunks(GRAIN).zip(w0.par_chunks_mut(GRAIN)).zip(w1.par_chunks_mut(GRAIN));
         let chunks = chunks.zip(w2.par_chunks_mut(GRAIN)).zip(w3.par_chunks_mut(GRAIN));

@@ -5,6 +5,7 @@ use ark_ec::AffineRepr;
 use ark_ff::{AdditiveGroup, Zero};
 use rayon::prelude::*;
 
+use crate::cpu::huge;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::simd::F8;
 use crate::cpu::simd::{LANES, Lanes, Portable, Tier, Words, ifma_kernel, multiple_words};
@@ -51,7 +52,8 @@ fn minus(from: Words, subtrahend: Words) -> (Words, bool) {
 
 /// Points as a tier's kernels read them.
 pub(super) fn pack(tier: Tier, points: &[G1Affine]) -> Vec<Point> {
-    let mut packed = vec![Point::IDENTITY; points.len()];
+    let mut packed = huge::vector(points.len());
+    packed.resize(points.len(), Point::IDENTITY);
     packed.par_chunks_mut(1024).zip(points.par_chunks(1024)).for_each(|(to, from)| {
         for (to, from) in to.chunks_mut(LANES).zip(from.chunks(LANES)) {
             let coordinates: [_; LANES] = core::array::from_fn(|lane| from.get(lane).and_then(G1Affine::xy));

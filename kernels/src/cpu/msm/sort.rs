@@ -8,6 +8,7 @@ use super::adder::{Handle, given};
 use super::digits::Digits;
 use super::point::Point;
 use super::tree::Summer;
+use crate::cpu::huge;
 use crate::cpu::simd::Tier;
 
 /// Entries of a block, which one task sums, at most: its sums take half a megabyte.
@@ -119,7 +120,8 @@ impl Part {
         places[0] = total;
         let mut starts = places[1..].to_vec();
         starts.push(total);
-        let mut entries = vec![0; total as usize + 1];
+        let mut entries = huge::vector(total as usize + 1);
+        entries.resize(total as usize + 1, 0);
         for (start, len) in chunks() {
             let read = &mut read[..len];
             digits.read(window, start, read);

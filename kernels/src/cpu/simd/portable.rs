@@ -81,9 +81,10 @@ impl<M: Modulus> Lanes for Portable<M> {
 
     #[inline(always)]
     unsafe fn load_words(from: *const Words) -> Self {
-        // SAFETY: the caller has eight entries there.
         Self(core::array::from_fn(|lane| {
-            Element::<M>::new_unchecked(BigInt(unsafe { from.add(lane).read() }))
+            // SAFETY: the caller has eight entries there.
+            let words = unsafe { from.add(lane).read() };
+            Element::<M>::new_unchecked(BigInt(words))
         }))
     }
 
