@@ -38,7 +38,7 @@ fn step(network: &mut Network, input: TensorId, number: usize) -> TensorId {
                 products.push(network.product(input, rows, 1, &windows));
             }
             let acc = network.fused(&format!("{name} acc"), products);
-            network.activate(&name, acc, if number % 2 == 0 { RELU } else { SATURATE })
+            network.activate(&name, acc, if number.is_multiple_of(2) { RELU } else { SATURATE })
         }
         2 => network.transposed(&name, input),
         3 if c * h * w < 30 => network.concat(&name, input, input),
