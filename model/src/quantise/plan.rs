@@ -4,7 +4,7 @@ use super::QuantisationOptions;
 use super::calibration::Statistics;
 use super::roles::{Role, Roles, roles};
 use super::weights::{NOISE_LIMIT, mean_square_step};
-use crate::float_graph::{FloatGraph, FloatNode, FloatOp, ValueId};
+use crate::float_graph::{FloatGraph, FloatNode, FloatOp, FloatTerm, ValueId};
 use crate::function::Function;
 use crate::integer_graph::Interval;
 
@@ -229,9 +229,14 @@ fn refinement(graph: &FloatGraph, statistics: &[Statistics], plan: &Plan) -> u32
 
 /// Noise of a layer's weights, root mean square, in steps of the value as an activation; 0 for what has no weights.
 fn noise(graph: &FloatGraph, statistics: &[Statistics], (plan, node): (&Plan, &FloatNode)) -> f64 {
-    let (FloatOp::Linear { input, weights, .. } | FloatOp::Convolution { input, weights, .. }) = &node.op
-    else {
-        return 0.0;
+    let (input, weights) = match &node.op {
+        FloatOp::Linear { input, weights, .. } | FloatOp::Convolution { input, weights, .. } => {
+            (input, weights)
+        }
+        FloatOp::Sum { terms, .. } if plan.roles[node.output.0] == Role::Accumulator => {
+            return sum_error(graph, statistics, (plan, node), terms);
+        }
+        _ => return 0.0,
     };
     // A fused product has the unit of the sum that it is part of.
     let reader = graph
@@ -250,6 +255,27 @@ fn noise(graph: &FloatGraph, statistics: &[Statistics], (plan, node): (&Plan, &F
     let step = mean_square_step(weights, unit / input_scale);
     let noise = step / 12.0 * weights.columns as f64 * statistics[input.0].seen.mean_square;
     noise.sqrt() / plan.values[output.0].scale
+}
+
+/// Error that rounded coefficients make in the elements of a sum, in steps of the value as an activation. It does not average
+/// out: all elements that one coefficient multiplies have its error.
+fn sum_error(
+    graph: &FloatGraph,
+    statistics: &[Statistics],
+    (plan, node): (&Plan, &FloatNode),
+    terms: &[FloatTerm],
+) -> f64 {
+    let unit = accumulator_unit(plan.targets[node.output.0], plan.shift);
+    let elements = graph.values[node.output.0].elements().max(1) as f64;
+    let error = |term: &FloatTerm| {
+        let scale = plan.values[term.input.0].scale;
+        let coefficient = f64::from(term.coefficient) * scale / unit;
+        let rounding = (coefficient - coefficient.round()).abs() * unit / scale;
+        // The terms of a sum reach different elements, or the same ones with other inputs.
+        let reach = term.access.pairs() as f64 / elements;
+        rounding * reach * statistics[term.input.0].seen.mean_square.sqrt()
+    };
+    terms.iter().map(error).sum::<f64>() / plan.values[node.output.0].scale
 }
 
 /// Real value of one in an accumulator from which `scale` is requantised.
