@@ -140,8 +140,14 @@ mod ifma {
     use super::*;
     use crate::cpu::simd::F8;
 
-    ifma_kernel! { fn laws_of_fr(values: &[Element<FrConfig>]) { unsafe { obeys_the_laws::<F8<FrConfig>>(values) } } }
-    ifma_kernel! { fn laws_of_fq(values: &[Element<FqConfig>]) { unsafe { obeys_the_laws::<F8<FqConfig>>(values) } } }
+    ifma_kernel! { fn laws_of_fr(values: &[Element<FrConfig>]) {
+            // SAFETY: the kernel has the instructions.
+            unsafe { obeys_the_laws::<F8<FrConfig>>(values) }
+        } }
+    ifma_kernel! { fn laws_of_fq(values: &[Element<FqConfig>]) {
+            // SAFETY: the kernel has the instructions.
+            unsafe { obeys_the_laws::<F8<FqConfig>>(values) }
+        } }
 
     fn proof() -> Option<Ifma> {
         let proof =
@@ -163,16 +169,28 @@ mod ifma {
     }
 
     ifma_kernel! {
-        fn extremes_of_fr(a: &[Limbs; LANES], b: &[Limbs; LANES]) -> Found { unsafe { extremes::<FrConfig>(a, b) } }
+        fn extremes_of_fr(a: &[Limbs; LANES], b: &[Limbs; LANES]) -> Found {
+            // SAFETY: the kernel has the instructions.
+            unsafe { extremes::<FrConfig>(a, b) }
+        }
     }
     ifma_kernel! {
-        fn extremes_of_fq(a: &[Limbs; LANES], b: &[Limbs; LANES]) -> Found { unsafe { extremes::<FqConfig>(a, b) } }
+        fn extremes_of_fq(a: &[Limbs; LANES], b: &[Limbs; LANES]) -> Found {
+            // SAFETY: the kernel has the instructions.
+            unsafe { extremes::<FqConfig>(a, b) }
+        }
     }
     ifma_kernel! {
-        fn settled_fr(a: &[Limbs; LANES], b: &[Limbs; LANES]) -> [Limbs; LANES] { unsafe { settled::<FrConfig>(a, b) } }
+        fn settled_fr(a: &[Limbs; LANES], b: &[Limbs; LANES]) -> [Limbs; LANES] {
+            // SAFETY: the kernel has the instructions.
+            unsafe { settled::<FrConfig>(a, b) }
+        }
     }
     ifma_kernel! {
-        fn settled_fq(a: &[Limbs; LANES], b: &[Limbs; LANES]) -> [Limbs; LANES] { unsafe { settled::<FqConfig>(a, b) } }
+        fn settled_fq(a: &[Limbs; LANES], b: &[Limbs; LANES]) -> [Limbs; LANES] {
+            // SAFETY: the kernel has the instructions.
+            unsafe { settled::<FqConfig>(a, b) }
+        }
     }
 
     #[inline(always)]
