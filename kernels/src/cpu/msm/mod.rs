@@ -84,7 +84,8 @@ pub fn msm(bases: &Bases, scalars: &[Fr]) -> Result<G1Projective> {
     let used = count(scalars, |scalar| !scalar.is_zero());
     if used < FEW {
         let terms = scalars.iter().zip(&bases.points).filter(|(scalar, _)| !scalar.is_zero());
-        let (scalars, points): (Vec<_>, Vec<_>) = terms.map(|(scalar, point)| (scalar.into_bigint(), *point)).unzip();
+        let (scalars, points): (Vec<_>, Vec<_>) =
+            terms.map(|(scalar, point)| (scalar.into_bigint(), *point)).unzip();
         return Ok(few::sum(scalars.into_iter().zip(point::unpack(bases.tier, &points))));
     }
     Ok(by_windows(bases, &FieldDigits::new(scalars, used, bases.running())))
@@ -106,7 +107,10 @@ pub fn msm_integers<T: Integer>(bases: &Bases, integers: &[T], magnitude: u64) -
         let terms = terms.filter(|(integer, _): &(i64, _)| *integer != 0);
         let (scalars, points): (Vec<BigInt<4>>, Vec<Point>) = terms
             .map(|(integer, point)| {
-                (BigInt::<4>::from(integer.unsigned_abs()), if integer < 0 { point.negated() } else { *point })
+                (
+                    BigInt::<4>::from(integer.unsigned_abs()),
+                    if integer < 0 { point.negated() } else { *point },
+                )
             })
             .unzip();
         return Ok(few::sum(scalars.into_iter().zip(point::unpack(bases.tier, &points))));

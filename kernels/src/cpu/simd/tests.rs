@@ -141,13 +141,13 @@ mod ifma {
     use crate::cpu::simd::F8;
 
     ifma_kernel! { fn laws_of_fr(values: &[Element<FrConfig>]) {
-            // SAFETY: the kernel has the instructions.
-            unsafe { obeys_the_laws::<F8<FrConfig>>(values) }
-        } }
+        // SAFETY: the kernel has the instructions.
+        unsafe { obeys_the_laws::<F8<FrConfig>>(values) }
+    } }
     ifma_kernel! { fn laws_of_fq(values: &[Element<FqConfig>]) {
-            // SAFETY: the kernel has the instructions.
-            unsafe { obeys_the_laws::<F8<FqConfig>>(values) }
-        } }
+        // SAFETY: the kernel has the instructions.
+        unsafe { obeys_the_laws::<F8<FqConfig>>(values) }
+    } }
 
     fn proof() -> Option<Ifma> {
         let proof =
