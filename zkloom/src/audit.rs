@@ -271,7 +271,8 @@ mod tests {
         let mut renamed = description.clone();
         let mut other_name = world.compiled.graph().clone();
         other_name.name.push('x');
-        renamed.circuit.layout.structure = zkloom_circuits::structure::Structure::of(&other_name, true).unwrap();
+        renamed.circuit.layout.structure =
+            zkloom_circuits::structure::Structure::of(&other_name, true).unwrap();
         assert!(matches!(
             honest.audit(&renamed, &world.srs, "cpu"),
             Err(Error::Mixed { what: "the network", .. })
