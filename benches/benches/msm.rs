@@ -141,9 +141,18 @@ fn full(points: &[G1Affine], threads: &[usize], rounds: usize) -> Vec<Line> {
         let scalars = &scalars;
         contenders.push((bases.tier().to_string(), Box::new(move || drop(msm(bases, scalars)))));
     }
-    contenders
-        .push(("halo2curves".into(), Box::new(|| drop(halo2curves::msm::msm_best(&theirs, &their_points)))));
-    contenders.push(("ark-ec".into(), Box::new(|| drop(G1Projective::msm_unchecked(points, &scalars)))));
+    contenders.push((
+        "halo2curves".into(),
+        Box::new(|| {
+            std::hint::black_box(halo2curves::msm::msm_best(&theirs, &their_points));
+        }),
+    ));
+    contenders.push((
+        "ark-ec".into(),
+        Box::new(|| {
+            std::hint::black_box(G1Projective::msm_unchecked(points, &scalars));
+        }),
+    ));
     threads.iter().map(|&threads| line("full", points.len().ilog2(), threads, rounds, &contenders)).collect()
 }
 
@@ -159,12 +168,22 @@ fn small(points: &[G1Affine], threads: &[usize], rounds: usize) -> Vec<Line> {
     let of_bytes: Vec<Contender<'_>> = vec![
         (bases.tier().to_string(), Box::new(|| drop(msm_integers(bases, &bytes, 255)))),
         (portable.tier().to_string(), Box::new(|| drop(msm_integers(portable, &bytes, 255)))),
-        ("ark-ec msm_u8".into(), Box::new(|| drop(G1Projective::msm_u8(points, &bytes)))),
+        (
+            "ark-ec msm_u8".into(),
+            Box::new(|| {
+                std::hint::black_box(G1Projective::msm_u8(points, &bytes));
+            }),
+        ),
     ];
     let of_shorts: Vec<Contender<'_>> = vec![
         (bases.tier().to_string(), Box::new(|| drop(msm_integers(bases, &shorts, 1 << 15)))),
         (portable.tier().to_string(), Box::new(|| drop(msm_integers(portable, &shorts, 1 << 15)))),
-        ("ark-ec".into(), Box::new(|| drop(G1Projective::msm_unchecked(points, &field)))),
+        (
+            "ark-ec".into(),
+            Box::new(|| {
+                std::hint::black_box(G1Projective::msm_unchecked(points, &field));
+            }),
+        ),
     ];
     let log_size = points.len().ilog2();
     let lines = threads.iter().flat_map(|&threads| {

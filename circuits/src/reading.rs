@@ -69,6 +69,9 @@ struct Step {
     scale: Monomial,
 }
 
+/// First step of a loop, and the one behind the last.
+type StepRange = (u64, u64);
+
 /// A patch under a reading: a product of loops over cells, not cut into lanes yet.
 #[derive(Clone, Debug)]
 pub struct Factored {
@@ -178,7 +181,7 @@ impl Factored {
         axes: &[ReadAxis],
         (low, high): (i64, i64),
         ranges: &mut Vec<(u64, u64)>,
-        found: &mut dyn FnMut(&[(u64, u64)]),
+        found: &mut dyn FnMut(&[StepRange]),
     ) {
         let reach: i64 = axes.iter().map(|axis| (axis.stride * (axis.count - 1)) as i64).sum();
         if high <= 0 || low > reach {

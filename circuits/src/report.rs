@@ -85,7 +85,7 @@ impl Compiled {
                     .filter(move |(block, _)| block.node == Some(index))
             };
             let rows = own().map(|(_, placed)| placed.height).sum();
-            let last = own().last().map(|(block, _)| block.name.clone());
+            let last = own().next_back().map(|(block, _)| block.name.clone());
             let accumulators =
                 last.and_then(|name| self.circuit.tensors.iter().find(|tensor| tensor.name == name));
             let asked = |activated: &&Activated| activated.node == index;

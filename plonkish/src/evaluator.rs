@@ -131,6 +131,9 @@ mod tests {
             assert_eq!(evaluator.view(view), view.at(point, &assignment));
         }
         assert_eq!(evaluator.monomial(&Monomial::role(2, 1)), Err(UnknownVariable { index: 2 }));
-        assert_eq!(evaluator.monomial(&Monomial::fold(u32::MAX)), Monomial::fold(u32::MAX).value(&assignment));
+        assert_eq!(
+            evaluator.monomial(&Monomial::fold(u32::MAX)),
+            Monomial::fold(u32::MAX).value(&assignment)
+        );
     }
 }

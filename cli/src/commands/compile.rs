@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use zkloom::artifact::hex;
 use zkloom::{
-    Calibration, CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Quantised, RangePolicy,
-    Visibility, WeightVisibility,
+    Calibration, CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Quantised,
+    RangePolicy, Visibility, WeightVisibility,
 };
 
 use super::{check_output, file_bytes};

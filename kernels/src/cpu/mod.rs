@@ -5,9 +5,9 @@
 //! serves every tier.
 
 pub mod boxes;
-mod huge;
 #[cfg(target_arch = "x86_64")]
 mod eights;
+mod huge;
 pub mod integers;
 pub mod interpreter;
 pub mod msm;
