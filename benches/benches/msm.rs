@@ -144,13 +144,13 @@ fn full(points: &[G1Affine], threads: &[usize], rounds: usize) -> Vec<Line> {
     contenders.push((
         "halo2curves".into(),
         Box::new(|| {
-            std::hint::black_box(halo2curves::msm::msm_best(&theirs, &their_points));
+            let _ = std::hint::black_box(halo2curves::msm::msm_best(&theirs, &their_points));
         }),
     ));
     contenders.push((
         "ark-ec".into(),
         Box::new(|| {
-            std::hint::black_box(G1Projective::msm_unchecked(points, &scalars));
+            let _ = std::hint::black_box(G1Projective::msm_unchecked(points, &scalars));
         }),
     ));
     threads.iter().map(|&threads| line("full", points.len().ilog2(), threads, rounds, &contenders)).collect()
@@ -171,7 +171,7 @@ fn small(points: &[G1Affine], threads: &[usize], rounds: usize) -> Vec<Line> {
         (
             "ark-ec msm_u8".into(),
             Box::new(|| {
-                std::hint::black_box(G1Projective::msm_u8(points, &bytes));
+                let _ = std::hint::black_box(G1Projective::msm_u8(points, &bytes));
             }),
         ),
     ];
@@ -181,7 +181,7 @@ fn small(points: &[G1Affine], threads: &[usize], rounds: usize) -> Vec<Line> {
         (
             "ark-ec".into(),
             Box::new(|| {
-                std::hint::black_box(G1Projective::msm_unchecked(points, &field));
+                let _ = std::hint::black_box(G1Projective::msm_unchecked(points, &field));
             }),
         ),
     ];

@@ -143,9 +143,10 @@ fn every_claim_and_matrix() {
                 });
             }
             Relation::Linear { .. } => {
-                refused(|made| match &mut made.circuit.claims[index].relation {
-                    Relation::Linear { inputs } => inputs[0].coefficient += 1,
-                    _ => {}
+                refused(|made| {
+                    if let Relation::Linear { inputs } = &mut made.circuit.claims[index].relation {
+                        inputs[0].coefficient += 1;
+                    }
                 });
             }
             _ => {}

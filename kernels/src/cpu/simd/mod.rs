@@ -1,8 +1,8 @@
 //! Eight field elements at a time.
 //!
-//! Kernels are written once, over [`Lanes`], as always-inlined functions; for each tier a thin function calls them, which for
-//! [`Tier::Ifma`] carries [`ifma_kernel!`]'s target features. The instructions are chosen at run time ([`Tier`]), never by
-//! build flags. [`Portable`] does the same with `ark-ff`; [`F8`] uses limbs of 52 bits and AVX-512's multiply-add.
+//! Kernels are written once, over `Lanes`, as always-inlined functions; for each tier a thin function calls them, which for
+//! [`Tier::Ifma`] carries `ifma_kernel!`'s target features. The instructions are chosen at run time ([`Tier`]), never by
+//! build flags. `Portable` does the same with `ark-ff`; `F8` uses limbs of 52 bits and AVX-512's multiply-add.
 //!
 //! Kernels contain no closures over vectors, and so no `map` or `from_fn` of them: a closure does not inherit the target
 //! features, and every instruction in it becomes a call.
@@ -10,7 +10,7 @@
 //! # Forms and bounds
 //!
 //! Values are kept modulo p, up to some multiple of p which each function's documentation names ("below 2p"); the caller
-//! keeps the books. `2^260` is between 84p and 85p, `2^256` between 5.2p and 5.3p. [`Portable`] is canonical at all times,
+//! keeps the books. `2^260` is between 84p and 85p, `2^256` between 5.2p and 5.3p. `Portable` is canonical at all times,
 //! so bounds mean nothing there, and the same code is right for both.
 //!
 //! A field element `x` is kept as `x 2^260`. `ark-ff` keeps `x 2^256`, four bits less: loading shifts, storing divides by 16
