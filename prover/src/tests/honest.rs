@@ -3,8 +3,13 @@
 use zkloom_plonkish::mock::MockChecker;
 use zkloom_verifier::{HashKind, Proof, SrsPin, VerifyError, verify, verify_batch};
 
+use zkloom_backends::{CpuBackend, Tier};
+use zkloom_verifier::transcript::HashTranscript;
+
 use super::sample::{ALL, Kind, Sample, Shape};
 use crate::device::Prover;
+use crate::prove::Honest;
+use crate::randomness::Blinding;
 
 fn accepted(shape: &Shape) {
     let sample = Sample::new(shape);
@@ -36,6 +41,26 @@ fn every_kind_of_claim() {
         &[Kind::Residual],
     ] {
         accepted(&Shape { kinds: kinds.to_vec(), ..Shape::default() });
+    }
+}
+
+#[test]
+fn one_seed_gives_the_same_bytes_at_every_tier_and_number_of_threads() {
+    let sample = Sample::new(&Shape { kinds: ALL.to_vec(), log_rows: 9, ..Shape::default() });
+    let input = sample.input(&sample.inputs);
+    let mut proofs = Vec::new();
+    for tier in Tier::available() {
+        for threads in [1, 2, 5] {
+            let backend = CpuBackend::with_tier(Some(threads), tier).unwrap();
+            let prover = Prover::new(&backend, &sample.srs, &sample.key).unwrap();
+            let mut transcript = HashTranscript::new(sample.key.verifying().hash());
+            let mut random = Blinding::from_seed(7);
+            let (_, proof) = prover.prove_as(&input, &mut random, &mut transcript, &mut Honest).unwrap();
+            proofs.push((tier, threads, proof.to_bytes()));
+        }
+    }
+    for (tier, threads, bytes) in &proofs {
+        assert_eq!(*bytes, proofs[0].2, "{tier:?}, {threads} threads");
     }
 }
 
