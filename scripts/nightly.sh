@@ -14,6 +14,22 @@ step "long tests" cargo test --locked --release --workspace --lib --bins --tests
     --skip fixtures_for_the_independent_verifier
 step "demo" cargo run --locked --release --bin zkloom -- demo
 
+# The networks are made anew: a minute, and some 130 MB.
+if python3 -c 'import numpy, onnx' 2>/dev/null; then
+    ladder="$(mktemp -d)"
+    step "ladder of networks" python3 scripts/ladder.py "$ladder"
+    step "ladder's proofs" cargo bench --locked -p zkloom-benches --bench ladder -- --models "$ladder" --repetitions 1
+    rm -rf "$ladder"
+    if [ -d "$(python3 -c 'import onnx.backend.test as t, os; print(os.path.dirname(t.__file__))')/data/node" ]; then
+        step "ONNX's node tests" python3 scripts/onnx_node_tests.py --zkloom "${CARGO_TARGET_DIR:-target}/release/zkloom" \
+            --markdown /dev/null
+    else
+        skip_optional "ONNX's node tests" "this onnx ships none (pip install onnx==1.17.0)"
+    fi
+else
+    skip_optional "ladder of networks, ONNX's node tests" "Python's numpy or onnx is missing"
+fi
+
 if cargo deny --version >/dev/null 2>&1; then
     step "cargo-deny" cargo deny check
 else
