@@ -12,10 +12,10 @@ use crate::session::Compiled;
 use crate::srs::Srs;
 
 /// Size of the measured multi-scalar multiplication, as log2.
-const PROBE_LOG_SIZE: u32 = 11;
+const PROBE_LOG_SIZE: u32 = 13;
 
 /// Memory of the process beside the proof's vectors: the program itself, the key as read, the thread pool.
-const PROCESS_BYTES: u64 = 16 << 20;
+const PROCESS_BYTES: u64 = 20 << 20;
 
 /// Memory, time and sizes of a proof.
 #[derive(Clone, Debug, Serialize)]
@@ -55,7 +55,7 @@ impl Compiled {
     }
 }
 
-/// Time of one entry, the fastest of three runs.
+/// Time of one entry, the fastest of nine runs.
 fn probe<B: Backend>(backend: &B, srs: &Srs) -> Result<f64> {
     let count = 1_usize << PROBE_LOG_SIZE;
     let bases = backend.upload_bases(srs.inner.powers().get(..count).unwrap_or(&[]))?;
@@ -63,7 +63,7 @@ fn probe<B: Backend>(backend: &B, srs: &Srs) -> Result<f64> {
     let scalars: Vec<_> = zkloom_verifier::linear::powers(-zkloom_plonkish::Fr::from(3), count);
     let scalars = backend.upload(&scalars)?;
     let mut best = f64::INFINITY;
-    for _ in 0..3 {
+    for _ in 0..9 {
         let start = Instant::now();
         backend.msm(&bases, &[&scalars])?;
         best = best.min(start.elapsed().as_secs_f64());
