@@ -228,7 +228,7 @@ impl Backend for CpuBackend {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             name: NAME.into(),
-            description: self.host.describe(self.threads()),
+            description: format!("{}, {} kernels", self.host.describe(self.threads()), self.tier),
             memory: self.host.memory,
             max_log_size: MAX_LOG_SIZE,
         }

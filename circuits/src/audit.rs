@@ -18,12 +18,19 @@
 
 use thiserror::Error;
 use zkloom_plonkish::origin::check_public_origins;
-use zkloom_plonkish::{Circuit, CircuitError, FixedValues};
+use zkloom_plonkish::{Circuit, CircuitError, FixedValues, Relation};
 
 use crate::compile::{Compiled, rebuild};
 use crate::error::CompileError;
 use crate::layout::Layout;
+use crate::plan::{Content, Plan};
+use crate::products::ProductShape;
 use crate::tables::total_rows;
+
+/// Fixed columns before those of the table sets: selector, tag, table selector.
+const COLUMNS_BEFORE_SETS: usize = 3;
+/// Fixed columns of a table set: argument, result, tag.
+const COLUMNS_OF_SET: usize = 3;
 
 /// How a description differs from what the compiler makes.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -85,7 +92,7 @@ pub fn audit(compiled: &Compiled) -> Result<(), AuditError> {
     let Compiled { circuit, fixed, layout } = compiled;
     circuit.validate()?;
     layout.check(circuit).map_err(AuditError::Layout)?;
-    check_capacity(layout, circuit)?;
+    check_sizes(layout, circuit, fixed)?;
     let (expected, values) = rebuild(layout, &circuit.tensors)?;
     check_fixed(&values, fixed, &expected)?;
     check_tensors(&expected, circuit)?;
@@ -94,12 +101,32 @@ pub fn audit(compiled: &Compiled) -> Result<(), AuditError> {
     Ok(())
 }
 
-/// The tables fit the rows of the sets: else a short file could ask for long columns.
-fn check_capacity(layout: &Layout, circuit: &Circuit) -> Result<(), AuditError> {
-    let capacity = (circuit.usable() as u64).saturating_mul(circuit.table_sets.len() as u64);
-    if total_rows(&layout.tables) > capacity {
-        let reason = format!("the tables are longer than the {capacity} rows of all sets");
-        return Err(AuditError::Layout(reason));
+/// Sizes first: what is made again is no larger than what the description holds, so that a short file cannot ask for much.
+fn check_sizes(layout: &Layout, circuit: &Circuit, fixed: &FixedValues) -> Result<(), AuditError> {
+    let sets = circuit.table_sets.len();
+    let height = total_rows(&layout.tables).div_ceil(sets.max(1) as u64).max(1);
+    if sets == 0 || fixed.columns.len() != COLUMNS_BEFORE_SETS + COLUMNS_OF_SET * sets {
+        return Err(AuditError::Part { part: "fixed columns" });
+    }
+    for (column, values) in fixed.columns.iter().enumerate() {
+        let expected = if column + 1 < COLUMNS_BEFORE_SETS { u64::from(layout.rows) } else { height };
+        if values.len() as u64 != expected {
+            let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+            return Err(AuditError::Length { column, expected, found: values.len() });
+        }
+    }
+    let plan = Plan::new(&layout.structure)?;
+    let computed = plan.blocks.iter().filter(|block| block.content != Content::Input);
+    for (block, claim) in computed.zip(&circuit.claims) {
+        let Content::Product { node, .. } = &block.content else { continue };
+        let groups = plan.graph.nodes.get(*node).map(|node| ProductShape::of(plan.graph, node).groups);
+        let ones = match &claim.relation {
+            Relation::Matrix { ones, .. } => ones.len() as u64,
+            _ => 0,
+        };
+        if groups.map(u64::from) != Some(ones) {
+            return Err(AuditError::Part { part: "claims" });
+        }
     }
     Ok(())
 }

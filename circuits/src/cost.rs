@@ -29,7 +29,7 @@ pub struct CostConstants {
 }
 
 impl CostConstants {
-    /// A processor with vector kernels: fitted to proofs from LeNet-5 to ResNet-18, of which it predicts the ratios within 15 %.
+    /// A processor with vector kernels: fitted to the proofs of `benches/records/ladder-zen4-2core.json` and its ResNet-18.
     pub const CPU: Self =
         Self { small_entry: 0.05, transform_level: 0.004, commitment: 1500.0, weight: 0.003 };
     /// An accelerator that multiplies points fast and is bound by memory in transforms.

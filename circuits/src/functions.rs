@@ -11,6 +11,9 @@ use crate::tables::MAX_SHIFT;
 /// Longest table that the compiler makes for a function of its own.
 const MAX_OWN_TABLE: i128 = 1 << 22;
 
+/// Most values of functions that the compiler writes out, for all layers together: two copies for each product of tensors.
+const MAX_WRITTEN: usize = 1 << 24;
+
 /// A tensor seen as `[outer, length, inner]`.
 type Sizes = [u32; 3];
 
@@ -24,10 +27,10 @@ fn negated(patches: &[Patch]) -> impl Iterator<Item = Patch> + '_ {
 }
 
 impl Plan<'_> {
-    /// A function of the compiler's own.
+    /// A function of the compiler's own, defined for all that its tensors' intervals allow.
     fn own(&self, function: Activation, domain: Interval) -> Activated {
         let name = format!("{}.counted", self.layer());
-        Activated { name, node: self.current(), function, domain }
+        Activated { name, node: self.current(), function, domain, restrictive: false }
     }
 
     /// A block with the activation of `2^shift` times a combination.
@@ -50,7 +53,7 @@ impl Plan<'_> {
         let name = format!("{layer}.{what}");
         let activated = Activated { name: format!("{name} of table"), ..activated };
         let block = self.push(name, shape, Content::Combination { patches }, Some(activated))?;
-        Ok(self.whole(block, Part::Activation {}))
+        Ok(self.whole(block, Part::Activation))
     }
 
     /// `max(left, right) = right + max(0, left - right)`: one block, and the patches of the maximum.
@@ -83,8 +86,13 @@ impl Plan<'_> {
         let (a, b) = (self.graph.tensor(left).interval, self.graph.tensor(right).interval);
         let magnitude = |i: Interval| i.min.unsigned_abs().max(i.max.unsigned_abs());
         let reach = magnitude(a).saturating_add(magnitude(b)).min(1 << 22) as i64;
+        let layer = self.layer();
         let too_long =
-            || CompileError::Domain { layer: self.layer(), interval: format!("-{reach}..={reach}") };
+            || CompileError::Domain { layer: layer.clone(), interval: format!("-{reach}..={reach}") };
+        self.written = self.written.saturating_add(2 * (2 * reach as usize + 1));
+        if self.written > MAX_WRITTEN {
+            return Err(too_long());
+        }
         // Squares of larger numbers do not fit the table's values.
         let values: Option<Vec<i32>> = (-reach..=reach).map(|q| i32::try_from(q * q / 4).ok()).collect();
         let function = Activation::Table { first: -reach, values: values.ok_or_else(too_long)? };
@@ -154,7 +162,7 @@ impl Plan<'_> {
         let counted = if length == skipped {
             Some(Vec::new())
         } else {
-            read_through(&[self.whole(block, Part::Activation {})], &sum, &sizes)
+            read_through(&[self.whole(block, Part::Activation)], &sum, &sizes)
         };
         let counted = counted
             .ok_or_else(|| CompileError::Access { layer: self.layer(), tensor: tensor.name.clone() })?;
@@ -189,7 +197,7 @@ impl Plan<'_> {
                 let name = format!("{}.largest of {length}", self.layer());
                 let content = Content::Combination { patches: held };
                 let block = self.push(name, &[outer, length, inner], content, None)?;
-                held = vec![self.whole(block, Part::Accumulator {})];
+                held = vec![self.whole(block, Part::Accumulator)];
             }
         }
         Ok(held)

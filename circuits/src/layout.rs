@@ -172,7 +172,7 @@ impl Layout {
         let Some(block) = self.blocks.get(block) else { return Vec::new() };
         let run = |lane: u32| {
             let (start, length) = block.share(lane);
-            let column = lane * LANE_TENSOR_COLUMNS + u32::from(part == Part::Activation {});
+            let column = lane * LANE_TENSOR_COLUMNS + u32::from(part == Part::Activation);
             Run { column, row: block.row, start, length }
         };
         (0..self.choices.lanes).map(run).filter(|run| run.length > 0).collect()

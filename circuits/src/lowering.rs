@@ -73,7 +73,7 @@ impl<'a> Lowering<'a> {
         let interval = self.interval(block, &claim)?;
         self.circuit.claims.push(claim);
         let claim = self.circuit.claims.len() as u32 - 1;
-        let runs = self.layout.runs(index, Part::Accumulator {});
+        let runs = self.layout.runs(index, Part::Accumulator);
         let pieces = runs.iter().map(|run| piece(run, Origin::Claim { claim })).collect();
         self.circuit.tensors.push(Tensor { name: block.name.clone(), interval, pieces });
         if let Some(activated) = &block.activated {
@@ -91,7 +91,7 @@ impl<'a> Lowering<'a> {
 
     /// The claim that computes a block's accumulators; nothing for the input.
     fn claim_of(&mut self, index: usize, block: &PlannedBlock) -> Result<Option<Claim>, CompileError> {
-        let own = [Patch::whole(index as u32, Part::Accumulator {}, block.cells)];
+        let own = [Patch::whole(index as u32, Part::Accumulator, block.cells)];
         let name = block.name.clone();
         let claim = match &block.content {
             Content::Input => return Ok(None),
@@ -190,7 +190,7 @@ impl<'a> Lowering<'a> {
 
     /// Adds a tensor of activations or inputs, which the lanes' activation lookups range.
     fn ranged_tensor(&mut self, block: usize, name: &str, interval: Interval) {
-        let runs = self.layout.runs(block, Part::Activation {});
+        let runs = self.layout.runs(block, Part::Activation);
         let pieces = runs.iter().map(|run| piece(run, lookup_origin(run))).collect();
         self.circuit.tensors.push(Tensor { name: name.to_owned(), interval, pieces });
     }

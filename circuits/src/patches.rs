@@ -4,7 +4,6 @@
 //! it is described by theirs, and whoever reads it reads them.
 
 use zkloom_model::access::Access;
-use zkloom_plonkish::{codec_enum, codec_struct};
 
 use crate::radix::{Loop, Placement, place};
 
@@ -12,11 +11,10 @@ use crate::radix::{Loop, Placement, place};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The accumulator columns.
-    Accumulator {},
+    Accumulator,
     /// The activation columns.
-    Activation {},
+    Activation,
 }
-codec_enum!(Part { 0 = Accumulator {}, 1 = Activation {} });
 
 /// One loop of a [`Patch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +26,6 @@ pub struct PatchAxis {
     /// Cells of the block from one step to the next; 0 repeats.
     pub cell_stride: u32,
 }
-codec_struct!(PatchAxis { count, tensor_stride, cell_stride });
 
 /// Cells that are added, times a factor, to elements of a tensor: for every index vector below the counts, the cell
 /// `cell_start + sum_i cell_stride_i j_i` to the element `tensor_start + sum_i tensor_stride_i j_i`.
@@ -47,7 +44,6 @@ pub struct Patch {
     /// The loops.
     pub axes: Vec<PatchAxis>,
 }
-codec_struct!(Patch { block, part, coefficient, tensor_start, cell_start, axes });
 
 impl Patch {
     /// All cells of a block, in order.
@@ -307,7 +303,7 @@ mod tests {
         ];
         let patch = |tensor_start, cell_start, axes: &[(u32, u32, u32)]| Patch {
             block: 3,
-            part: Part::Activation {},
+            part: Part::Activation,
             coefficient: -2,
             tensor_start,
             cell_start,
@@ -317,7 +313,7 @@ mod tests {
                 .collect(),
         };
         let patches = [
-            Patch::whole(3, Part::Activation {}, 72),
+            Patch::whole(3, Part::Activation, 72),
             patch(0, 5, &[(18, 1, 4), (4, 18, 1)]),
             patch(18, 0, &[(36, 1, 1)]),
             patch(1, 2, &[(4, 18, 9), (3, 6, 3), (3, 2, 1)]),
@@ -346,11 +342,11 @@ mod tests {
 
     #[test]
     fn the_identity_stays_whole() {
-        let whole = Patch::whole(0, Part::Accumulator {}, 24);
+        let whole = Patch::whole(0, Part::Accumulator, 24);
         let through = whole.through(&access(0, 0, &[(2, 12, 12), (12, 1, 1)]), &[2, 3, 4]);
         assert_eq!(through, Some(Some(whole.clone())));
         assert!(whole.is_whole(24) && !whole.is_whole(23));
-        let one = Patch::whole(0, Part::Accumulator {}, 1);
+        let one = Patch::whole(0, Part::Accumulator, 1);
         assert_eq!(one.through(&Access::identity(1), &[1]), Some(Some(one.clone())));
         assert_eq!(whole.scaled(i64::MIN), None);
         assert_eq!(whole.scaled(-7).map(|patch| patch.coefficient), Some(-7));

@@ -13,13 +13,15 @@ use zkloom_model::integer_graph::{
 use crate::error::CompileError;
 use crate::patches::{Part, Patch};
 use crate::products::{MAX_POSITIONS, ProductShape, product_readings};
-use crate::structure::Structure;
+use crate::structure::{Structure, covers, quotients};
 use crate::tables::{FIRST_FUNCTION_TAG, INPUT_TAG, MAX_SHIFT, RANGE_TAG, Table, TableContent, hull};
 
 /// Elements of a tensor that a circuit can number.
 pub const MAX_ELEMENTS: usize = 1 << 28;
 /// Every integer in an equation that a proof shows modulo the field's order stays below this.
 pub const MAX_MAGNITUDE: i128 = 1 << 62;
+/// Largest kernel along one axis.
+pub const MAX_KERNEL: usize = 4096;
 /// Tensors of more patches get a block of their own.
 pub const MAX_PATCHES: usize = 24;
 
@@ -34,6 +36,17 @@ pub struct Activated {
     pub function: Activation,
     /// The requantised accumulators that the layer asks the table to have.
     pub domain: Interval,
+    /// Whether accumulators may lead beyond the domain, so that such inputs are refused. The layer then shares its table with none
+    /// that asks for more: it would prove what the network does not compute.
+    pub restrictive: bool,
+}
+
+impl Activated {
+    /// Whether two activations may be looked up in one table.
+    fn shares(&self, other: &Self) -> bool {
+        let alike = !self.restrictive && !other.restrictive || self.domain == other.domain;
+        alike && self.restrictive == other.restrictive && self.function == other.function
+    }
 }
 
 /// How a block's accumulators are computed.
@@ -99,6 +112,8 @@ pub struct Plan<'a> {
     pub blocks: Vec<PlannedBlock>,
     /// The shift of all requantisations, 0 if there is none.
     pub shift: u32,
+    /// Values of the functions that the compiler wrote out itself.
+    pub(crate) written: usize,
     held: Vec<Vec<Patch>>,
     node: Option<usize>,
 }
@@ -113,10 +128,10 @@ impl<'a> Plan<'a> {
         let graph = structure.graph();
         let shift = common_shift(graph)?;
         let held = vec![Vec::new(); graph.tensors.len()];
-        let mut plan = Self { graph, blocks: Vec::new(), shift, held, node: None };
+        let mut plan = Self { graph, blocks: Vec::new(), shift, written: 0, held, node: None };
         let input = graph.tensor(graph.input);
         let block = plan.push(input.name.clone(), &sizes_of(&input.shape), Content::Input, None)?;
-        plan.hold(graph.input, vec![plan.whole(block, Part::Activation {})]);
+        plan.hold(graph.input, vec![plan.whole(block, Part::Activation)]);
         for (index, node) in graph.nodes.iter().enumerate() {
             plan.node = Some(index);
             plan.visit(index, node)?;
@@ -130,11 +145,12 @@ impl<'a> Plan<'a> {
         match &node.op {
             IntegerOp::Linear { .. } => self.linear(index, node)?,
             IntegerOp::Sum { terms, bias } => self.sum(index, node, (terms, bias))?,
-            IntegerOp::Activate { input, function, domain, .. } => {
-                let name = self.graph.tensor(node.output).name.clone();
-                let activated = Activated { name, node: index, function: function.clone(), domain: *domain };
+            IntegerOp::Activate { input, function, domain, shift } => {
+                let (name, function) = (self.graph.tensor(node.output).name.clone(), function.clone());
+                let restrictive = !covers(*domain, quotients(self.graph.tensor(*input).interval, *shift));
+                let activated = Activated { name, node: index, function, domain: *domain, restrictive };
                 let block = self.activate(node.output, *input, activated)?;
-                self.hold(node.output, vec![self.whole(block, Part::Activation {})]);
+                self.hold(node.output, vec![self.whole(block, Part::Activation)]);
             }
             IntegerOp::Maximum { left, right } => {
                 let intervals = (self.graph.tensor(*left).interval, self.graph.tensor(*right).interval);
@@ -215,7 +231,7 @@ impl<'a> Plan<'a> {
         let (name, shape) = (described.name.clone(), sizes_of(&described.shape));
         let content = Content::Combination { patches: self.held(tensor).to_vec() };
         let block = self.push(name, &shape, content, None)?;
-        self.hold(tensor, vec![self.whole(block, Part::Accumulator {})]);
+        self.hold(tensor, vec![self.whole(block, Part::Accumulator)]);
         Ok(())
     }
 
@@ -224,6 +240,11 @@ impl<'a> Plan<'a> {
         if shape.positions.len() > MAX_POSITIONS {
             let (layer, found) = (node.name.clone(), shape.positions.len());
             return Err(CompileError::Positions { layer, found, max: MAX_POSITIONS });
+        }
+        if shape.largest_kernel() > MAX_KERNEL {
+            let reason =
+                format!("kernels of more than {MAX_KERNEL} elements along an axis are not supported");
+            return Err(CompileError::Unprovable { layer: node.name.clone(), reason });
         }
         element_count(&node.name, (shape.width() as usize).saturating_mul(shape.rows as usize))?;
         let mut inputs = Vec::new();
@@ -236,7 +257,7 @@ impl<'a> Plan<'a> {
         let name = self.graph.tensor(node.output).name.clone();
         let content = Content::Product { node: index, inputs };
         let block = self.push(name, &shape.output_dimensions(), content, None)?;
-        self.hold(node.output, vec![self.whole(block, Part::Accumulator {})]);
+        self.hold(node.output, vec![self.whole(block, Part::Accumulator)]);
         Ok(())
     }
 
@@ -266,7 +287,7 @@ impl<'a> Plan<'a> {
             let output = self.graph.tensor(node.output);
             let (name, shape) = (format!("{}.bias", output.name), sizes_of(&output.shape));
             let block = self.push(name, &shape, Content::Bias { node: index }, None)?;
-            patches.push(self.whole(block, Part::Accumulator {}));
+            patches.push(self.whole(block, Part::Accumulator));
         }
         self.hold(node.output, patches);
         Ok(())
@@ -279,7 +300,7 @@ impl<'a> Plan<'a> {
         input: TensorId,
         activated: Activated,
     ) -> Result<u32, CompileError> {
-        if let Some((block, Part::Accumulator {})) = self.block_of(input)
+        if let Some((block, Part::Accumulator)) = self.block_of(input)
             && let Some(free) = self.blocks.get_mut(block).filter(|block| block.activated.is_none())
         {
             free.activated = Some(activated);
@@ -292,46 +313,52 @@ impl<'a> Plan<'a> {
         self.push(name, &shape, content, Some(activated))
     }
 
-    /// All tables: remainders, input values, and one for each function, which its layers share.
+    /// All tables: remainders, input values, and one for each function, which the layers that may share it do.
     pub fn tables(&self) -> Vec<Table> {
-        let mut functions: Vec<(&Activation, zkloom_plonkish::Interval)> = Vec::new();
-        for activated in self.blocks.iter().filter_map(|block| block.activated.as_ref()) {
-            let Interval { min, max } = activated.domain;
-            // Padding cells have accumulator zero.
-            let domain = zkloom_plonkish::Interval { min: min.min(0), max: max.max(0) };
-            match functions.iter_mut().find(|(function, _)| **function == activated.function) {
-                Some((_, shared)) => *shared = hull(*shared, domain),
-                None => functions.push((&activated.function, domain)),
-            }
-        }
         let interval = plonkish(self.graph.tensor(self.graph.input).interval);
         let mut tables = vec![
             Table { tag: RANGE_TAG, content: TableContent::Remainders { shift: self.shift } },
             Table { tag: INPUT_TAG, content: TableContent::Input { interval } },
         ];
-        let functions = (FIRST_FUNCTION_TAG..).zip(functions);
-        tables.extend(functions.map(|(tag, (function, q))| Table::of_function(tag, function, q)));
+        let functions = (FIRST_FUNCTION_TAG..).zip(self.shared());
+        tables.extend(functions.map(|(tag, users)| {
+            let domains = users.iter().map(|user| {
+                // Padding cells have accumulator zero.
+                let Interval { min, max } = user.domain;
+                zkloom_plonkish::Interval { min: min.min(0), max: max.max(0) }
+            });
+            let domain = domains.reduce(hull).unwrap_or(zkloom_plonkish::Interval { min: 0, max: 0 });
+            let function = users.first().map(|user| &user.function);
+            Table::of_function(tag, function.unwrap_or(&Activation::Clamp { min: 0, max: 0 }), domain)
+        }));
+        tables
+    }
+
+    /// Activations by the table that they share, in the order of the blocks.
+    fn shared(&self) -> Vec<Vec<&Activated>> {
+        let mut tables: Vec<Vec<&Activated>> = Vec::new();
+        for activated in self.blocks.iter().filter_map(|block| block.activated.as_ref()) {
+            match tables.iter_mut().find(|users| users.first().is_some_and(|user| user.shares(activated))) {
+                Some(users) => users.push(activated),
+                None => tables.push(vec![activated]),
+            }
+        }
         tables
     }
 
     /// Tag of the table that each block's rows are looked up in; 0 for none.
     pub fn tags(&self) -> Vec<u32> {
-        let mut known: Vec<&Activation> = Vec::new();
-        let tag = |block: &'_ PlannedBlock| block.content == Content::Input;
-        let mut tags = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            let Some(activated) = &block.activated else {
-                tags.push(if tag(block) { INPUT_TAG } else { 0 });
-                continue;
-            };
-            let position = known.iter().position(|function| **function == activated.function);
-            let position = position.unwrap_or_else(|| {
-                known.push(&activated.function);
-                known.len() - 1
-            });
-            tags.push(FIRST_FUNCTION_TAG + position as u32);
-        }
-        tags
+        let shared = self.shared();
+        let tag = |block: &PlannedBlock| match &block.activated {
+            Some(activated) => {
+                let alike =
+                    |users: &Vec<&Activated>| users.first().is_some_and(|user| user.shares(activated));
+                shared.iter().position(alike).map_or(0, |position| FIRST_FUNCTION_TAG + position as u32)
+            }
+            None if block.content == Content::Input => INPUT_TAG,
+            None => 0,
+        };
+        self.blocks.iter().map(tag).collect()
     }
 }
 

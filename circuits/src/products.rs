@@ -91,6 +91,12 @@ impl ProductShape {
         Self { groups: small(groups), rows: small(channels / groups), positions, columns: base, dense, parts }
     }
 
+    /// Elements of the largest kernel along one axis.
+    pub fn largest_kernel(&self) -> usize {
+        let windows = self.parts.iter().flat_map(|part| &part.windows);
+        windows.map(|window| window.kernel).max().unwrap_or(1)
+    }
+
     /// The output's dimensions, as its cells are numbered.
     pub fn output_dimensions(&self) -> Vec<u32> {
         let channels = self.groups.saturating_mul(self.rows);

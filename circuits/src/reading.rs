@@ -166,7 +166,7 @@ impl Factored {
         Some(())
     }
 
-    /// The views of the part that lies in a run, and how many there are at most.
+    /// Adds the views of the part that lies in a run.
     pub fn views(&self, run: &Run, views: &mut Vec<View>) {
         let low = i64::from(run.start) - self.cell as i64;
         let mut ranges = Vec::with_capacity(self.axes.len());
@@ -405,14 +405,14 @@ mod tests {
         let axis = |count, tensor_stride, cell_stride| PatchAxis { count, tensor_stride, cell_stride };
         let patch = |tensor_start, cell_start, axes: Vec<PatchAxis>| Patch {
             block: 0,
-            part: Part::Activation {},
+            part: Part::Activation,
             coefficient: 3,
             tensor_start,
             cell_start,
             axes,
         };
         let patches = [
-            Patch::whole(0, Part::Activation {}, 210),
+            Patch::whole(0, Part::Activation, 210),
             patch(0, 0, vec![axis(42, 5, 1), axis(5, 1, 42)]),
             patch(35, 7, vec![axis(5, 35, 35), axis(35, 1, 1)]),
             patch(1, 1, vec![axis(6, 35, 35), axis(7, 5, 5), axis(2, 2, 2)]),
@@ -451,7 +451,7 @@ mod tests {
         let dimensions =
             vec![geometric(6, Monomial::fold(9)), windows(7, 3, 1, 1, 1), windows(5, 3, 1, 1, 2)];
         let reading = Reading { dimensions, scale: Monomial::one(), coefficient: 1 };
-        let factored = reading.factor(&Patch::whole(0, Part::Activation {}, 210)).unwrap();
+        let factored = reading.factor(&Patch::whole(0, Part::Activation, 210)).unwrap();
         assert_eq!(found(&factored, &runs(210, 105)).1, 2);
         assert_eq!(found(&factored, &runs(210, 35)).1, 6);
     }

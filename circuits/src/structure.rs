@@ -8,6 +8,7 @@ use zkloom_model::integer_graph::{
     IntegerGraph, IntegerNode, IntegerOp, Interval, Product, Term, WeightMatrix,
 };
 use zkloom_model::interval::{IntervalError, channel_intervals, hull};
+use zkloom_model::rounding::requantise;
 use zkloom_plonkish::{Decode, DecodeError, Encode, Reader, Writer};
 
 use crate::error::CompileError;
@@ -43,9 +44,14 @@ impl Structure {
             let tells = match &mut node.op {
                 IntegerOp::Linear { .. } => true,
                 IntegerOp::Sum { bias, .. } if !bias.is_empty() => true,
-                IntegerOp::Activate { input, domain, .. } => {
+                IntegerOp::Activate { input, shift, domain, .. } => {
+                    let whole = covers(*domain, quotients(graph.tensor(*input).interval, *shift));
                     if private_weights && telling.get(input.0) == Some(&true) {
                         *domain = widened(*domain);
+                    }
+                    if whole {
+                        // It stays whole over the interval that is stated.
+                        *domain = domain.hull(quotients(bare.tensor(*input).interval, *shift));
                     }
                     false
                 }
@@ -146,6 +152,16 @@ fn interval_error(error: IntervalError) -> CompileError {
         IntervalError::Structure(error) => CompileError::Graph(error),
         other => CompileError::Interval(other),
     }
+}
+
+/// What accumulators of an interval can be once they are requantised.
+pub(crate) fn quotients(accumulators: Interval, shift: u32) -> Interval {
+    Interval { min: requantise(accumulators.min, shift), max: requantise(accumulators.max, shift) }
+}
+
+/// Whether an interval holds another.
+pub(crate) fn covers(outer: Interval, inner: Interval) -> bool {
+    outer.contains(inner.min) && outer.contains(inner.max)
 }
 
 /// A node with empty matrices and a zero bias.

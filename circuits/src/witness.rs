@@ -150,8 +150,8 @@ fn combine(patches: &[Patch], before: &[Cells], cells: usize) -> Vec<i64> {
     for patch in patches {
         let Some(source) = before.get(patch.block as usize) else { continue };
         let source = match patch.part {
-            Part::Accumulator {} => &source.accumulators,
-            Part::Activation {} => &source.activations,
+            Part::Accumulator => &source.accumulators,
+            Part::Activation => &source.activations,
         };
         patch.for_each(|element, cell| {
             if let (Some(sum), Some(value)) = (sums.get_mut(element), source.get(cell)) {

@@ -166,3 +166,16 @@ fn lookups_and_numbers() {
     refused(|made| made.circuit.fold_blinds.runs[0].row += 1);
     refused(|made| made.circuit.publics[0].interval.max += 1);
 }
+
+#[test]
+fn sizes_are_compared_before_anything_is_made() {
+    let short = refused(|made| made.fixed.columns[0].truncate(1));
+    assert!(matches!(short, AuditError::Length { column: 0, .. }), "{short}");
+    let none = refused(|made| made.fixed.columns.clear());
+    assert!(matches!(none, AuditError::Part { part: "fixed columns" }), "{none}");
+    let ones = refused(|made| match &mut made.circuit.claims[0].relation {
+        Relation::Matrix { ones, .. } => ones.clear(),
+        other => panic!("{other:?}"),
+    });
+    assert!(matches!(ones, AuditError::Part { part: "claims" }), "{ones}");
+}

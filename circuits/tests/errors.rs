@@ -183,3 +183,28 @@ fn witnesses() {
         Err(WitnessError::OtherGraph { expected: 4, found: 0, .. })
     ));
 }
+
+#[test]
+fn functions_and_kernels_that_are_too_large() {
+    let mut network = Network::new(&[1], 3);
+    network.graph.tensors[0].interval = Interval { min: 0, max: 1 << 20 };
+    network.multiply("square", network.input(), network.input());
+    assert!(
+        matches!(refusal(&network, &options(1)), CompileError::Domain { layer, .. } if layer == "square")
+    );
+    // Many products of tensors, each with a table that is small enough.
+    let mut network = Network::new(&[1], 3);
+    network.graph.tensors[0].interval = Interval { min: 0, max: 20_000 };
+    for index in 0..200 {
+        network.multiply(&format!("square {index}"), network.input(), network.input());
+    }
+    assert!(matches!(refusal(&network, &options(1)), CompileError::Domain { .. }));
+    let mut network = Network::new(&[1, 5000], 3);
+    let window =
+        zkloom_model::convolution::Window { kernel: 4097, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0 };
+    let geometry = zkloom_model::convolution::Convolution { groups: 1, windows: vec![window] };
+    network.convolution("long", 1, &[(network.input(), geometry)]);
+    assert!(
+        matches!(refusal(&network, &options(1)), CompileError::Unprovable { layer, .. } if layer == "long")
+    );
+}

@@ -4,7 +4,8 @@ mod common;
 
 use common::{Network, RELU, SATURATE, check_layer, options, visibilities};
 use zkloom_circuits::{CompileOptions, Visibility, WeightVisibility, compile, weights};
-use zkloom_model::integer_graph::{Activation, IntegerOp, WeightMatrix};
+use zkloom_model::integer_graph::{Activation, IntegerOp, Interval, WeightMatrix};
+use zkloom_plonkish::mock::{Failure, MockChecker};
 use zkloom_plonkish::{Origin, Relation};
 
 #[test]
@@ -255,4 +256,47 @@ fn activations_of_inputs_of_activations_and_of_shared_accumulators() {
     let checked = check_layer(&network.graph, &options(2), &inputs);
     // Input, its activation, that one's, the layer with the first of its activations, the second, the output.
     assert_eq!(checked.compiled.layout.blocks.len(), 6);
+}
+
+/// Two layers with one function, the first defined for less than its accumulators can be.
+fn strict(narrow: bool) -> Network {
+    let mut network = Network::new(&[2], 1);
+    let wide = network.linear("wide", network.input(), 3);
+    network.activate("first", wide, RELU);
+    let Interval { min, max } = network.graph.tensor(wide).interval;
+    let IntegerOp::Activate { domain, .. } = &mut network.graph.nodes[1].op else { panic!() };
+    if narrow {
+        *domain = Interval { min: 0, max: 1 };
+    } else {
+        assert!(min < -3 && max > 3, "there is something beyond the narrow domain");
+    }
+    let other = network.linear("other", network.graph.output, 3);
+    network.activate("second", other, RELU);
+    network
+}
+
+#[test]
+fn a_function_for_less_than_can_occur_has_a_table_of_its_own() {
+    let options = CompileOptions { weights: WeightVisibility::Public, ..options(2) };
+    let (free, narrow) = (strict(false), strict(true));
+    let [shared, own] = [&free, &narrow].map(|network| compile(&network.graph, &options).unwrap());
+    assert_eq!((shared.layout.tables.len(), own.layout.tables.len()), (3, 4));
+    let input = [7, 7];
+    // An input that leads the first layer beyond, but not beyond what the second layer's table has.
+    let witness = shared.witness(&free.graph, &input).unwrap();
+    let acc = free.graph.run(&input).unwrap()[1].clone();
+    let beyond = |value: &i64| !(0..=1).contains(&zkloom_model::rounding::requantise(*value, 1));
+    assert!(acc.iter().any(beyond), "{acc:?}");
+    assert!(own.witness(&narrow.graph, &input).is_err());
+    let weights = weights(&narrow.graph).unwrap();
+    let checker = MockChecker { circuit: &own.circuit, fixed: &own.fixed, weights: &weights };
+    let failures = checker.check(&witness, 100);
+    assert!(failures.iter().any(|failure| matches!(failure, Failure::Lookup { .. })), "{failures:?}");
+    // With the second layer's tag on all rows, which is what sharing a table would mean, no constraint would notice.
+    let mut sharing = own.fixed.clone();
+    let tags = [&own.layout.blocks[1], &own.layout.blocks[2]].map(|block| i64::from(block.tag));
+    sharing.columns[1].iter_mut().filter(|tag| **tag == tags[0]).for_each(|tag| *tag = tags[1]);
+    let checker = MockChecker { circuit: &own.circuit, fixed: &sharing, weights: &weights };
+    let failures = checker.check(&witness, 100);
+    assert!(failures.iter().all(|failure| matches!(failure, Failure::Interval { .. })), "{failures:?}");
 }

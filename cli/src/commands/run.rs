@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use zkloom::{Dataset, files};
@@ -44,7 +45,8 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
     let largest_error = error.fold(0.0, f32::max);
     if let Some(path) = &arguments.output {
         let array = Dataset { shape: inference.shape.clone(), values: inference.reals.clone(), labels: None };
-        files::write_atomic(path, &array.to_npy(), false)?;
+        let bytes = array.to_npy().context("the output as an array")?;
+        files::write_atomic(path, &bytes, false)?;
     }
     let text = format!(
         "shape:    {:?}\nintegers: {}\nreals:    {}\nfloats:   {}\nlargest error {largest_error:.6}, one is {:.6}",

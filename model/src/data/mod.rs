@@ -170,8 +170,10 @@ impl<'a> Samples<'a> {
 
 impl Dataset {
     /// The array as a `.npy` file of 32-bit floats, without labels.
-    #[must_use]
-    pub fn to_npy(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// If the shape and the number of values do not belong together.
+    pub fn to_npy(&self) -> std::io::Result<Vec<u8>> {
         numpy::to_bytes(&self.shape, &self.values)
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read};
 
+use npyz::WriterBuilder;
 use npyz::npz::NpzArchive;
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
 
@@ -52,21 +53,15 @@ pub(super) fn archive(place: &str, bytes: &[u8]) -> Result<(Array, Option<Vec<i6
     Ok((floats, labels))
 }
 
-/// A `.npy` file of 32-bit floats: version 1.0, little-endian, row-major, the data aligned to 64 bytes.
-pub(super) fn to_bytes(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    let extents: String = shape.iter().map(|extent| format!("{extent}, ")).collect();
-    let extents = if shape.len() == 1 { extents.trim_end() } else { extents.trim_end_matches(", ") };
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({extents}), }}");
-    // Magic, version and length take ten bytes, the header ends with a line break.
-    let padding = 64 - (10 + header.len() + 1) % 64;
-    header.extend(std::iter::repeat_n(' ', padding));
-    header.push('\n');
-    let length = u16::try_from(header.len()).unwrap_or(u16::MAX);
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
+/// A `.npy` file of 32-bit floats, row-major.
+pub(super) fn to_bytes(shape: &[usize], values: &[f32]) -> std::io::Result<Vec<u8>> {
+    let shape: Vec<u64> = shape.iter().map(|extent| *extent as u64).collect();
+    let mut bytes = Vec::new();
+    let options = npyz::WriteOptions::new().default_dtype().shape(&shape);
+    let mut writer = options.writer(&mut bytes).begin_nd()?;
+    writer.extend(values.iter().copied())?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 /// An array of floats or integers as 32-bit floats; one that is too large becomes infinite.

@@ -17,11 +17,14 @@ use crate::lookup::multiplicities;
 use crate::prove::Conduct;
 use crate::randomness::Blinding;
 
+/// Cells that are full field elements, by row.
+type FullCells = BTreeMap<usize, Fr>;
+
 /// A column before it is committed: small integers, and the few cells that are full field elements.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DraftColumn {
     pub(crate) integers: Vec<i64>,
-    pub(crate) scalars: BTreeMap<usize, Fr>,
+    pub(crate) scalars: FullCells,
 }
 
 /// The trace before it is committed.
@@ -85,19 +88,23 @@ impl DraftColumn {
             .copied()
             .unwrap_or_else(|| from_integer(self.integers.get(row).copied().unwrap_or(0)))
     }
+}
 
-    /// The whole column on the device.
-    fn widen<B: Backend>(&self, backend: &B, integers: &B::Integers) -> Result<B::Scalars, BackendError> {
-        let mut values = backend.widen(integers)?;
-        for (start, run) in runs(&self.scalars) {
-            backend.write(&mut values, start, &run)?;
-        }
-        Ok(values)
+/// A whole column on the device: integers, and the cells that are full field elements.
+fn widen<B: Backend>(
+    backend: &B,
+    integers: &B::Integers,
+    cells: &FullCells,
+) -> Result<B::Scalars, BackendError> {
+    let mut values = backend.widen(integers)?;
+    for (start, run) in runs(cells) {
+        backend.write(&mut values, start, &run)?;
     }
+    Ok(values)
 }
 
 /// Neighbouring cells as runs.
-fn runs(cells: &BTreeMap<usize, Fr>) -> Vec<(usize, Vec<Fr>)> {
+fn runs(cells: &FullCells) -> Vec<(usize, Vec<Fr>)> {
     let mut runs: Vec<(usize, Vec<Fr>)> = Vec::new();
     for (row, value) in cells {
         match runs.last_mut() {
@@ -180,11 +187,12 @@ impl<B: Backend> Prover<'_, B> {
             .collect::<Result<Vec<_>, _>>()?;
         let hiding = random.scalars(columns.len());
         let references: Vec<&B::Integers> = integers.iter().collect();
+        let cells: Vec<&FullCells> = columns.iter().map(|column| &column.scalars).collect();
         let rows =
-            self.commit_columns((&self.lagrange, self.lagrange_points), &references, &columns, &hiding)?;
+            self.commit_columns((&self.lagrange, self.lagrange_points), &references, &cells, &hiding)?;
         let mut trace = Trace { advice: Vec::new(), multiplicities: Vec::new() };
         for (index, (column, integers)) in columns.iter().zip(&integers).enumerate() {
-            let values = column.widen(self.backend, integers)?;
+            let values = widen(self.backend, integers, &column.scalars)?;
             let coefficients = interpolate(self.backend, &values)?;
             let committed =
                 Committed { coefficients, hiding: hiding.get(index).copied().unwrap_or_default() };
@@ -220,23 +228,23 @@ impl<B: Backend> Prover<'_, B> {
         polynomials: &mut Polynomials<B::Scalars>,
         conduct: &mut impl Conduct<B>,
     ) -> Result<Vec<G1Affine>, ProveError> {
-        let (mut columns, mut vectors, mut forms) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cells, mut vectors, mut forms) = (Vec::new(), Vec::new(), Vec::new());
         for (position, index) in self.circuit().tensor_columns().enumerate() {
             if let (Some(column), Some(vector)) = (draft.advice.get(index), integers.get(index)) {
-                let mut changed = column.clone();
-                conduct.coefficient_form(position, &mut changed.scalars);
-                let same = changed.scalars == column.scalars;
+                let mut changed = column.scalars.clone();
+                conduct.coefficient_form(position, &mut changed);
+                let same = changed == column.scalars;
                 let shared = trace.advice.get_mut(index).filter(|_| same).and_then(Option::take);
                 forms.push(match shared {
                     Some(values) => values,
-                    None => changed.widen(self.backend, vector)?,
+                    None => widen(self.backend, vector, &changed)?,
                 });
-                columns.push(changed);
+                cells.push(changed);
                 vectors.push(*vector);
             }
         }
-        let hiding = random.scalars(columns.len());
-        let references: Vec<&DraftColumn> = columns.iter().collect();
+        let hiding = random.scalars(cells.len());
+        let references: Vec<&FullCells> = cells.iter().collect();
         let points =
             self.commit_columns((&self.powers, self.srs.powers()), &vectors, &references, &hiding)?;
         for (position, (coefficients, hiding)) in forms.into_iter().zip(hiding).enumerate() {
@@ -250,18 +258,18 @@ impl<B: Backend> Prover<'_, B> {
         &self,
         (bases, points): (&B::Bases, &[G1Affine]),
         integers: &[&B::Integers],
-        columns: &[&DraftColumn],
+        cells: &[&FullCells],
         hiding: &[Fr],
     ) -> Result<Vec<G1Affine>, ProveError> {
         let sums = self.backend.msm_integers(bases, integers)?;
-        let full = |column: &DraftColumn| -> G1Projective {
-            column.scalars.iter().filter_map(|(row, value)| Some(*points.get(*row)? * value)).sum()
+        let full = |cells: &FullCells| -> G1Projective {
+            cells.iter().filter_map(|(row, value)| Some(*points.get(*row)? * value)).sum()
         };
         let hidden: Vec<G1Projective> = sums
             .into_par_iter()
-            .zip(columns)
+            .zip(cells)
             .zip(hiding)
-            .map(|((sum, column), hiding)| sum + full(column) + self.hide(*hiding))
+            .map(|((sum, cells), hiding)| sum + full(cells) + self.hide(*hiding))
             .collect();
         Ok(G1Projective::normalize_batch(&hidden))
     }

@@ -407,12 +407,6 @@ impl<M: Modulus> Lanes for F8<M> {
     }
 
     #[inline(always)]
-    unsafe fn scatter(self, to: [*mut Element<M>; LANES]) {
-        // SAFETY: as in `store`.
-        unsafe { self.sixteenth().less_modulus().scatter_words(to.map(words_at_mut)) }
-    }
-
-    #[inline(always)]
     unsafe fn load_words(from: *const Words) -> Self {
         // SAFETY: as the caller says.
         unsafe { Self::from_words::<0>(Self::load_pairs(from)) }

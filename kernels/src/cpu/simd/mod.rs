@@ -19,9 +19,6 @@
 //!
 //! All of it is variable time in the data of exceptional cases, and constant time otherwise.
 
-// Kernels take from this layer what they need.
-#![allow(dead_code, unused_imports)]
-
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod inverse;
@@ -78,9 +75,6 @@ pub(crate) trait Lanes: Copy {
 
     /// To eight consecutive elements, from a value below 16p.
     unsafe fn store(self, to: *mut Element<Self::Modulus>);
-
-    /// To eight elements anywhere, from a value below 16p. If places coincide, one of the lanes wins.
-    unsafe fn scatter(self, to: [*mut Element<Self::Modulus>; LANES]);
 
     /// Eight consecutive elements in the tier's own form, below 2^256: what [`Lanes::store_words`] wrote.
     ///

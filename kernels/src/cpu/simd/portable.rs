@@ -72,14 +72,6 @@ impl<M: Modulus> Lanes for Portable<M> {
     }
 
     #[inline(always)]
-    unsafe fn scatter(self, to: [*mut Element<M>; LANES]) {
-        for (place, element) in to.into_iter().zip(self.0) {
-            // SAFETY: the caller has room for an element at each place.
-            unsafe { place.write(element) };
-        }
-    }
-
-    #[inline(always)]
     unsafe fn load_words(from: *const Words) -> Self {
         Self(core::array::from_fn(|lane| {
             // SAFETY: the caller has eight entries there.
