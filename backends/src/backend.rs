@@ -45,6 +45,8 @@ pub struct Capabilities {
     pub memory: Option<u64>,
     /// Largest transform, as log2 of its size.
     pub max_log_size: u32,
+    /// Methods that the device lacks and the processor does for it, with a download and an upload each.
+    pub composed: Vec<&'static str>,
 }
 
 /// A device for BN254 arithmetic.

@@ -231,6 +231,7 @@ impl Backend for CpuBackend {
             description: format!("{}, {} kernels", self.host.describe(self.threads()), self.tier),
             memory: self.host.memory,
             max_log_size: MAX_LOG_SIZE,
+            composed: Vec::new(),
         }
     }
 

@@ -1,14 +1,21 @@
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod absent;
 pub mod backend;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod error;
 pub mod host;
+#[cfg(feature = "icicle")]
+pub mod icicle;
 pub mod laws;
 pub mod meter;
 pub mod paired;
 pub mod registry;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
 
 pub use backend::{Backend, Capabilities, DeviceVector, Direction, GeometricBox, Segment};
 pub use cpu::CpuBackend;

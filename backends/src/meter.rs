@@ -8,6 +8,7 @@ pub struct Meter {
     uploaded: AtomicU64,
     downloaded: AtomicU64,
     launches: AtomicU64,
+    composed: AtomicU64,
 }
 
 impl Meter {
@@ -26,6 +27,11 @@ impl Meter {
         self.launches.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes an operation that the processor does in the device's place.
+    pub fn compose(&self) {
+        self.composed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Bytes sent to the device so far.
     pub fn uploaded_bytes(&self) -> u64 {
         self.uploaded.load(Ordering::Relaxed)
@@ -39,5 +45,10 @@ impl Meter {
     /// Operations started so far.
     pub fn launches(&self) -> u64 {
         self.launches.load(Ordering::Relaxed)
+    }
+
+    /// Operations so far that the device lacks and the processor did.
+    pub fn composed(&self) -> u64 {
+        self.composed.load(Ordering::Relaxed)
     }
 }

@@ -165,6 +165,7 @@ impl<A: Backend, B: Backend> Backend for PairedBackend<A, B> {
             description: format!("[{}] compared with [{}]", first.description, second.description),
             memory: least(first.memory, second.memory),
             max_log_size: first.max_log_size.min(second.max_log_size),
+            composed: [first.composed, second.composed].concat(),
         }
     }
 

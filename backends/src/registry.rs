@@ -8,11 +8,31 @@ use crate::backend::{Backend, Capabilities, Direction, Result};
 use crate::cpu::CpuBackend;
 use crate::error::BackendError;
 
-/// A backend chosen by name. [`with_backend!`](crate::with_backend) runs generic code on it.
+#[cfg(not(feature = "cuda"))]
+use crate::absent::Absent as CudaBackend;
+#[cfg(not(feature = "icicle"))]
+use crate::absent::Absent as IcicleBackend;
+#[cfg(not(feature = "wgpu"))]
+use crate::absent::Absent as WgpuBackend;
+#[cfg(feature = "cuda")]
+use crate::cuda::CudaBackend;
+#[cfg(feature = "icicle")]
+use crate::icicle::IcicleBackend;
+#[cfg(feature = "wgpu")]
+use crate::wgpu::WgpuBackend;
+
+/// A backend chosen by name. [`with_backend!`](crate::with_backend) runs generic code on it. A kind whose feature is off is
+/// there as a variant that has no values.
 #[derive(Debug)]
 pub enum AnyBackend {
     /// The host's processor.
     Cpu(CpuBackend),
+    /// An NVIDIA GPU.
+    Cuda(CudaBackend),
+    /// A device of an installed ICICLE.
+    Icicle(IcicleBackend),
+    /// A GPU with Vulkan, Metal or DirectX 12.
+    Wgpu(WgpuBackend),
 }
 
 /// Runs an expression, generic over [`Backend`], on whichever backend an [`AnyBackend`] holds.
@@ -24,7 +44,7 @@ pub enum AnyBackend {
 ///     Ok(backend.zeros(5)?.len())
 /// }
 ///
-/// let any = registry::choose("auto", Some(1))?;
+/// let any = registry::choose("cpu", Some(1))?;
 /// assert_eq!(with_backend!(&any, backend => length(backend))?, 5);
 /// # Ok::<(), zkloom_backends::BackendError>(())
 /// ```
@@ -33,6 +53,9 @@ macro_rules! with_backend {
     ($any:expr, $backend:ident => $body:expr) => {
         match $any {
             $crate::registry::AnyBackend::Cpu($backend) => $body,
+            $crate::registry::AnyBackend::Cuda($backend) => $body,
+            $crate::registry::AnyBackend::Icicle($backend) => $body,
+            $crate::registry::AnyBackend::Wgpu($backend) => $body,
         }
     };
 }
@@ -44,29 +67,125 @@ impl AnyBackend {
     }
 }
 
-/// What is known of a kind of device on this machine.
+/// A device that was found on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Name to choose it by, for instance `cuda:0`.
+    pub name: String,
+    /// The device in words.
+    pub description: String,
+    /// Its memory, in bytes, where known.
+    pub memory: Option<u64>,
+    /// Whether it is the processor in another guise (a software driver): right for tests, never the fastest.
+    pub software: bool,
+}
+
+/// What is known of a device, or of a kind of which there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceReport {
     /// Name to choose it by.
-    pub name: &'static str,
+    pub name: String,
     /// Whether it can be chosen here; a device that is available has passed its self-test.
     pub available: bool,
     /// The device in words, or why it can't be used and what to do.
     pub description: String,
     /// Memory that it may use, in bytes, where known.
     pub memory: Option<u64>,
+    /// Whether it is the processor in another guise.
+    pub software: bool,
+    /// Methods that the processor does for it.
+    pub composed: Vec<&'static str>,
 }
 
-/// Devices that later versions will know, with the reason why this one can't use them.
-const PLANNED: [(&str, &str); 3] = [
-    ("cuda", "this build has no CUDA backend; use `cpu`"),
-    ("icicle", "this build has no ICICLE backend; use `cpu`"),
-    ("wgpu", "this build has no wgpu backend; use `cpu`"),
+/// A kind of device.
+struct Kind {
+    name: &'static str,
+    /// Devices of this kind, or why there are none.
+    find: fn() -> Result<Vec<Found>>,
+    /// Opens one: which, as the name's part after the colon says.
+    open: fn(Option<&str>, Option<usize>) -> Result<AnyBackend>,
+}
+
+/// Every kind, in the order of a report.
+const KINDS: [Kind; 4] = [
+    Kind { name: "cpu", find: find_cpu, open: open_cpu },
+    Kind { name: "cuda", find: find_cuda, open: open_cuda },
+    Kind { name: "icicle", find: find_icicle, open: open_icicle },
+    Kind { name: "wgpu", find: find_wgpu, open: open_wgpu },
 ];
 
-/// Opens a device by name: `auto`, `cpu`, or a planned one (with `:number` for one of several), which is refused with its
-/// reason. `auto` takes the fastest kind that works, which is `cpu` as long as there is no other. `threads` is the number
-/// of processor threads, all that the process may use by default.
+fn unavailable(name: &str, reason: impl Into<String>) -> BackendError {
+    BackendError::Unavailable { name: name.to_owned(), reason: reason.into() }
+}
+
+/// The `number` of `kind:number`, zero where there is none.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn number(kind: &str, which: Option<&str>) -> Result<usize> {
+    let Some(which) = which else { return Ok(0) };
+    which.parse().map_err(|_| {
+        let reason = format!("`{which}` is no device number; use `{kind}:0` for the first one");
+        unavailable(&format!("{kind}:{which}"), reason)
+    })
+}
+
+fn find_cpu() -> Result<Vec<Found>> {
+    let Capabilities { name, description, memory, .. } = CpuBackend::new(None)?.capabilities();
+    Ok(vec![Found { name, description, memory, software: false }])
+}
+
+fn open_cpu(which: Option<&str>, threads: Option<usize>) -> Result<AnyBackend> {
+    match which {
+        None => Ok(AnyBackend::Cpu(CpuBackend::new(threads)?)),
+        Some(which) => {
+            Err(unavailable(&format!("cpu:{which}"), "it is only one and takes no number; use `cpu`"))
+        }
+    }
+}
+
+/// `find` and `open` of a kind that may be left out of the build.
+macro_rules! optional_kind {
+    ($feature:literal, $words:literal, $find:ident = $found:expr, $open:ident($which:ident, $threads:ident) = $opened:expr) => {
+        #[cfg(feature = $feature)]
+        fn $find() -> Result<Vec<Found>> {
+            $found
+        }
+
+        #[cfg(feature = $feature)]
+        fn $open($which: Option<&str>, $threads: Option<usize>) -> Result<AnyBackend> {
+            let _ = $threads;
+            $opened
+        }
+
+        #[cfg(not(feature = $feature))]
+        fn $find() -> Result<Vec<Found>> {
+            Err(left_out($feature, $words))
+        }
+
+        #[cfg(not(feature = $feature))]
+        fn $open(_: Option<&str>, _: Option<usize>) -> Result<AnyBackend> {
+            Err(left_out($feature, $words))
+        }
+    };
+}
+
+#[cfg(not(all(feature = "cuda", feature = "icicle", feature = "wgpu")))]
+fn left_out(feature: &str, words: &str) -> BackendError {
+    unavailable(
+        feature,
+        format!("this build has no {words} backend; build with the feature `{feature}`, or use `cpu`"),
+    )
+}
+
+optional_kind!("cuda", "CUDA", find_cuda = crate::cuda::find(),
+    open_cuda(which, threads) = Ok(AnyBackend::Cuda(CudaBackend::open(number("cuda", which)?)?)));
+optional_kind!("icicle", "ICICLE", find_icicle = crate::icicle::find(),
+    open_icicle(which, threads) = Ok(AnyBackend::Icicle(IcicleBackend::open(which)?)));
+optional_kind!("wgpu", "wgpu", find_wgpu = crate::wgpu::find(),
+    open_wgpu(which, threads) = Ok(AnyBackend::Wgpu(WgpuBackend::open(number("wgpu", which)?)?)));
+
+/// Opens a device by name: `auto`, or a kind (`cpu`, `cuda`, `icicle`, `wgpu`), with `:number` (of ICICLE, `:CUDA`) for one of
+/// several. `auto` is the processor here; [`rank`](crate::rank) tells which is fastest. `threads` is the number of processor
+/// threads, all that the process may use by default.
 ///
 /// The device is tested on known answers first, so that a broken one is noticed here and not in a result.
 ///
@@ -74,44 +193,53 @@ const PLANNED: [(&str, &str); 3] = [
 /// [`BackendError::Unavailable`] for an unknown name or a device that can't be used here, [`BackendError::Argument`] for
 /// zero threads, [`BackendError::Device`] for a device that fails its test. A named device is never replaced by another.
 pub fn choose(name: &str, threads: Option<usize>) -> Result<AnyBackend> {
-    let unavailable =
-        |reason: &str| BackendError::Unavailable { name: name.to_string(), reason: reason.to_string() };
-    let (kind, number) = match name.split_once(':') {
-        Some((kind, number)) => (kind, Some(number)),
+    let (kind, which) = match name.split_once(':') {
+        Some((kind, which)) => (kind, Some(which)),
+        None if name == "auto" => ("cpu", None),
         None => (name, None),
     };
-    if let Some((_, reason)) = PLANNED.iter().find(|(planned, _)| *planned == kind) {
-        return Err(unavailable(reason));
-    }
-    match (kind, number) {
-        ("auto" | "cpu", None) => {
-            let backend = CpuBackend::new(threads)?;
-            self_test(&backend)?;
-            Ok(AnyBackend::Cpu(backend))
-        }
-        ("auto" | "cpu", Some(_)) => Err(unavailable("it is only one and takes no number; use `cpu`")),
-        _ => Err(unavailable("no such device; known names are `auto`, `cpu`, `cuda`, `icicle` and `wgpu`")),
-    }
+    let Some(kind) = KINDS.iter().find(|known| known.name == kind) else {
+        let reason = "no such device; known names are `auto`, `cpu`, `cuda`, `icicle` and `wgpu`";
+        return Err(unavailable(name, reason));
+    };
+    let backend = (kind.open)(which, threads)?;
+    with_backend!(&backend, backend => self_test(backend))?;
+    Ok(backend)
 }
 
-/// A report on every kind of device, for a human who wonders what can be used here.
+/// Every device that was found here, tested or not.
+pub fn found() -> Vec<Found> {
+    KINDS.iter().flat_map(|kind| (kind.find)().unwrap_or_default()).collect()
+}
+
+/// A report on every device, and on every kind without one, for a human who wonders what can be used here. Devices are opened
+/// and tested for it.
 pub fn list() -> Vec<DeviceReport> {
-    let cpu = match choose("cpu", None) {
-        Ok(backend) => {
-            let Capabilities { description, memory, .. } = backend.capabilities();
-            DeviceReport { name: "cpu", available: true, description, memory }
-        }
-        Err(error) => {
-            DeviceReport { name: "cpu", available: false, description: error.to_string(), memory: None }
-        }
-    };
-    let planned = PLANNED.iter().map(|&(name, reason)| DeviceReport {
+    let refused = |name: String, description: String| DeviceReport {
         name,
         available: false,
-        description: reason.to_string(),
+        description,
         memory: None,
-    });
-    [cpu].into_iter().chain(planned).collect()
+        software: false,
+        composed: Vec::new(),
+    };
+    let tested = |found: Found| match choose(&found.name, None) {
+        Ok(backend) => DeviceReport {
+            name: found.name,
+            available: true,
+            description: found.description,
+            memory: found.memory,
+            software: found.software,
+            composed: backend.capabilities().composed,
+        },
+        Err(error) => refused(found.name, error.to_string()),
+    };
+    let of_kind = |kind: &Kind| match (kind.find)() {
+        Ok(found) if found.is_empty() => vec![refused(kind.name.to_owned(), "none was found".to_owned())],
+        Ok(found) => found.into_iter().map(tested).collect(),
+        Err(error) => vec![refused(kind.name.to_owned(), error.to_string())],
+    };
+    KINDS.iter().flat_map(of_kind).collect()
 }
 
 /// Known answers: a transform and a multi-scalar multiplication whose results follow from a sum.
@@ -167,13 +295,21 @@ mod tests {
 
     #[test]
     fn names_are_refused_with_a_reason() {
-        assert!(refusal("cuda").contains("no CUDA backend"));
-        assert!(refusal("cuda:1").contains("cuda:1"));
-        assert!(refusal("icicle").contains("ICICLE"));
-        assert!(refusal("wgpu").contains("wgpu"));
         assert!(refusal("cpu:1").contains("takes no number"));
         for unknown in ["", "CPU", "gpu", ":", "cpu "] {
             assert!(refusal(unknown).contains("known names"), "{unknown}");
+        }
+        for (kind, absent) in [
+            ("cuda", cfg!(not(feature = "cuda"))),
+            ("icicle", cfg!(not(feature = "icicle"))),
+            ("wgpu", cfg!(not(feature = "wgpu"))),
+        ] {
+            if absent {
+                assert!(refusal(kind).contains(&format!("the feature `{kind}`")), "{kind}");
+                assert!(refusal(&format!("{kind}:1")).contains(kind));
+            } else if kind != "icicle" {
+                assert!(refusal(&format!("{kind}:first")).contains("no device number"), "{kind}");
+            }
         }
     }
 
@@ -191,12 +327,13 @@ mod tests {
     #[test]
     fn the_list_names_every_kind() {
         let list = list();
-        assert_eq!(
-            list.iter().map(|report| report.name).collect::<Vec<_>>(),
-            ["cpu", "cuda", "icicle", "wgpu"]
-        );
-        assert!(list[0].available);
-        assert!(list[1..].iter().all(|report| !report.available && report.description.contains("use `cpu`")));
+        for kind in ["cpu", "cuda", "icicle", "wgpu"] {
+            let mut of_kind = list.iter().filter(|report| report.name.split(':').next() == Some(kind));
+            assert!(of_kind.next().is_some(), "{kind}");
+        }
+        assert!(list[0].available && list[0].name == "cpu");
+        let unavailable = list.iter().filter(|report| !report.available);
+        assert!(unavailable.into_iter().all(|report| report.description.len() > 10));
     }
 
     #[test]
