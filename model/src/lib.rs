@@ -32,6 +32,7 @@ mod prune;
 pub mod quantise;
 pub mod report;
 pub mod rounding;
+pub mod teleport;
 
 pub use integer_graph::{
     Activation, Contraction, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, Product,
