@@ -13,6 +13,7 @@ pub mod icicle;
 pub mod laws;
 pub mod meter;
 pub mod paired;
+pub mod rank;
 pub mod registry;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;

@@ -184,7 +184,7 @@ optional_kind!("wgpu", "wgpu", find_wgpu = crate::wgpu::find(),
     open_wgpu(which, threads) = Ok(AnyBackend::Wgpu(WgpuBackend::open(number("wgpu", which)?)?)));
 
 /// Opens a device by name: `auto`, or a kind (`cpu`, `cuda`, `icicle`, `wgpu`), with `:number` (of ICICLE, `:CUDA`) for one of
-/// several. `auto` is the processor here; [`rank`](crate::rank) tells which is fastest. `threads` is the number of processor
+/// several. `auto` is the processor here: which device is fastest depends on the work, and [`rank`](crate::rank) measures it. `threads` is the number of processor
 /// threads, all that the process may use by default.
 ///
 /// The device is tested on known answers first, so that a broken one is noticed here and not in a result.

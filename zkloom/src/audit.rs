@@ -148,7 +148,7 @@ impl Verifier {
         zkloom_circuits::audit(&description.circuit)
             .map_err(|source| Error::Description { place: description.place.clone(), source })?;
         let (fixed, key) = (&description.circuit.fixed, &self.key);
-        let backend = devices::open(backend, None)?;
+        let backend = devices::open(backend, None, circuit.log_rows)?.backend;
         with_backend!(&backend, backend => {
             zkloom_prover::audit::check_fixed(backend, &srs.inner, key, fixed)
         })?;

@@ -90,7 +90,7 @@ pub struct BenchReport {
 
 /// Measures. Takes seconds to minutes, by the sizes; `observer` hears what is measured next.
 pub fn bench(options: &BenchOptions, observer: &mut dyn FnMut(&str)) -> Result<BenchReport> {
-    let device = devices::open(&options.backend, options.threads)?;
+    let device = devices::open(&options.backend, options.threads, options.log_size)?.backend;
     let capabilities = device.capabilities();
     observer("making points");
     let srs = Srs::development(options.log_size.clamp(4, 24))?;

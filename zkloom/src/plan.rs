@@ -40,7 +40,7 @@ impl Compiled {
     /// Measures the device for some milliseconds and scales the cost model's work by it.
     pub fn estimate(&self, backend: &str, threads: Option<usize>) -> Result<Estimate> {
         let circuit = self.report();
-        let device = devices::open(backend, threads)?;
+        let device = devices::open(backend, threads, circuit.shape.log_rows)?.backend;
         let srs = Srs::development(PROBE_LOG_SIZE)?;
         let entry_nanoseconds = with_backend!(&device, device => probe(device, &srs))?;
         Ok(Estimate {

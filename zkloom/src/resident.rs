@@ -1,14 +1,15 @@
 //! Proving: a key made resident on a device, and the proofs that it makes there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use zkloom_backends::{Backend, Meter, with_backend};
+use zkloom_backends::{Backend, BackendError, CpuBackend, Meter, with_backend};
 use zkloom_plonkish::Fr;
 use zkloom_plonkish::circuit::ExternalVector;
 use zkloom_plonkish::mock::MockChecker;
 use zkloom_prover::prove::fresh_hiding;
-use zkloom_prover::{ProveError, Prover, ProverInput, Stage, Timing};
+use zkloom_prover::{KeyError, ProveError, Prover, ProverInput, Stage, Timing};
 use zkloom_verifier::G1Affine;
 use zkloom_verifier::group::compressed;
 
@@ -62,11 +63,36 @@ impl<B: Backend> AnyProver for OnDevice<'_, B> {
     }
 }
 
+/// The processor, for the proofs that an accelerator fails to make.
+struct Spare<'a> {
+    keyed: &'a Keyed,
+    backend: CpuBackend,
+}
+
+impl Spare<'_> {
+    /// Uploads the key for this one proof: rare enough not to keep a second copy of everything in memory.
+    fn prove(
+        &self,
+        input: &ProverInput,
+        observer: &mut dyn FnMut(Stage),
+    ) -> Result<core::result::Result<zkloom_prover::prove::Proved, ProveError>> {
+        let prover = Prover::new(&self.backend, &self.keyed.srs, &self.keyed.key)?;
+        Ok(prover.prove(input, observer))
+    }
+}
+
 /// A key whose points, tables and weights lie on a device, ready for any number of proofs.
+///
+/// Every proof is verified before it is handed out. If an accelerator makes a wrong one, it is made again once, and then on the
+/// processor; an accelerator that fails (lost, out of memory) is replaced by the processor at once. From then on this key
+/// leaves the accelerator alone. [`Proved::faults`] tells what happened.
 pub struct Resident<'a> {
     keyed: &'a Keyed,
     circuit: zkloom_circuits::Compiled,
     prover: &'a dyn AnyProver,
+    /// None where the device is the processor itself.
+    spare: Option<Spare<'a>>,
+    quarantined: AtomicBool,
     upload_time: Duration,
     device: String,
 }
@@ -77,8 +103,21 @@ impl core::fmt::Debug for Resident<'_> {
     }
 }
 
+/// Whether a failure is the device's own, so that another device may do better.
+fn is_device_fault(error: &BackendError) -> bool {
+    match error {
+        BackendError::OutOfMemory { .. }
+        | BackendError::Device { .. }
+        | BackendError::Unsupported { .. }
+        | BackendError::Unavailable { .. }
+        | BackendError::Disagreement { .. } => true,
+        BackendError::Length { .. } | BackendError::Argument { .. } => false,
+    }
+}
+
 impl Keyed {
     /// Makes the key resident on the device that `options` name, and hands it to `work`. The device is given back afterwards.
+    /// If `auto` chose a device that can't hold the key, the processor takes its place.
     ///
     /// ```no_run
     /// # fn inputs() -> Vec<Vec<f32>> { Vec::new() }
@@ -97,16 +136,79 @@ impl Keyed {
         options: &ProveOptions,
         work: impl FnOnce(&Resident<'_>) -> Result<T>,
     ) -> Result<T> {
-        let name = if options.backend.is_empty() { "auto" } else { &options.backend };
-        let backend = devices::open(name, options.threads)?;
+        let name = options.backend.as_str();
+        let log_rows = self.key.verifying().circuit().log_rows;
+        let chosen = devices::open(name, options.threads, log_rows)?;
+        let device = chosen.backend.capabilities().name;
+        tracing::info!("device {device}: {}", chosen.reason);
+        let tried =
+            with_backend!(&chosen.backend, backend => self.try_resident(backend, options.threads, work))?;
+        match tried {
+            Tried::Refused(KeyError::Backend(error), work)
+                if matches!(name, "" | "auto") && device != "cpu" && is_device_fault(&error) =>
+            {
+                tracing::warn!("{error}; the processor is used instead");
+                let processor = CpuBackend::new(options.threads)?;
+                self.try_resident(&processor, options.threads, work)?.value()
+            }
+            tried => tried.value(),
+        }
+    }
+
+    /// Makes the key resident on a device of the caller's, and hands it to `work`. `threads` are for the processor, in case that
+    /// it has to make a proof that the device fails to make.
+    pub fn resident_on<B: Backend, T>(
+        &self,
+        backend: &B,
+        threads: Option<usize>,
+        work: impl FnOnce(&Resident<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.try_resident(backend, threads, work)?.value()
+    }
+
+    /// Does `work`, or gives it back if the device refuses the key.
+    fn try_resident<B: Backend, T, W: FnOnce(&Resident<'_>) -> Result<T>>(
+        &self,
+        backend: &B,
+        threads: Option<usize>,
+        work: W,
+    ) -> Result<Tried<T, W>> {
+        let start = Instant::now();
+        let prover = match Prover::new(backend, &self.srs, &self.key) {
+            Ok(prover) => OnDevice { prover, backend },
+            Err(error) => return Ok(Tried::Refused(error, work)),
+        };
+        let upload_time = start.elapsed();
         let device = backend.capabilities().name;
-        with_backend!(&backend, backend => {
-            let start = Instant::now();
-            let prover = OnDevice { prover: Prover::new(backend, &self.srs, &self.key)?, backend };
-            let upload_time = start.elapsed();
-            let circuit = self.circuit();
-            work(&Resident { keyed: self, circuit, prover: &prover, upload_time, device })
-        })
+        let spare = match device.as_str() {
+            "cpu" => None,
+            _ => Some(Spare { keyed: self, backend: CpuBackend::new(threads)? }),
+        };
+        let resident = Resident {
+            keyed: self,
+            circuit: self.circuit(),
+            prover: &prover,
+            spare,
+            quarantined: AtomicBool::new(false),
+            upload_time,
+            device,
+        };
+        Ok(Tried::Done(work(&resident)?))
+    }
+}
+
+/// Outcome of making a key resident.
+enum Tried<T, W> {
+    Done(T),
+    Refused(KeyError, W),
+}
+
+impl<T, W> Tried<T, W> {
+    fn value(self) -> Result<T> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Refused(error, _) => Err(error.into()),
+        }
     }
 }
 
@@ -140,10 +242,8 @@ impl Resident<'_> {
         let witness_time = start.elapsed();
         let external_hiding = keyed.hiding(openings, &witness.externals)?;
         let input = ProverInput { witness, external_hiding };
-        let proved = self
-            .prover
-            .prove(&input, observer)
-            .map_err(|error| keyed.diagnose(error, &self.circuit, &input))?;
+        let made = self.make(&input, observer)?;
+        let proved = made.proved;
         let opened = keyed.opened(&input.external_hiding, &proved.statement.externals, openings)?;
         let file = ProofFile {
             key: keyed.key.verifying().digest(),
@@ -152,10 +252,55 @@ impl Resident<'_> {
             bytes: proved.proof.to_bytes(),
             place: "the proof".to_owned(),
         };
-        let (device, upload_time) = (self.device.clone(), self.upload_time);
-        let (timings, transfers) = (proved.timings, Transfers::of(self.prover.meter()));
-        Ok(Proved { file, witness_time, upload_time, timings, openings: opened, transfers, device })
+        let (timings, upload_time) = (proved.timings, self.upload_time);
+        let transfers = Transfers::of(self.prover.meter());
+        let (device, faults) = (made.device, made.faults);
+        Ok(Proved { file, witness_time, upload_time, timings, openings: opened, transfers, device, faults })
     }
+
+    /// A proof from the device, or from the processor if the device fails.
+    fn make(&self, input: &ProverInput, observer: &mut dyn FnMut(Stage)) -> Result<Made> {
+        let mut faults = Vec::new();
+        while !self.quarantined.load(Ordering::Relaxed) {
+            let error = match self.prover.prove(input, observer) {
+                Ok(proved) => return Ok(Made { proved, device: self.device.clone(), faults }),
+                Err(error) => error,
+            };
+            let faulty = match &error {
+                ProveError::Backend(error) => is_device_fault(error),
+                ProveError::SelfCheck(_) => self.keyed.failures(&self.circuit, input).is_empty(),
+                _ => false,
+            };
+            if !faulty || self.spare.is_none() {
+                return Err(self.keyed.diagnose(error, &self.circuit, input));
+            }
+            tracing::warn!("device {}: {error}", self.device);
+            // A wrong proof may be a passing fault; a lost device or too little memory is not.
+            let again = matches!(error, ProveError::SelfCheck(_)) && faults.is_empty();
+            faults.push(format!("{}: {error}", self.device));
+            if !again {
+                self.quarantined.store(true, Ordering::Relaxed);
+            }
+        }
+        let Some(spare) = &self.spare else {
+            return Err(Error::Prove(ProveError::Backend(BackendError::Unavailable {
+                name: self.device.clone(),
+                reason: "it failed before".to_owned(),
+            })));
+        };
+        tracing::warn!("device {} has failed; the processor makes this proof", self.device);
+        let proved = spare
+            .prove(input, observer)?
+            .map_err(|error| self.keyed.diagnose(error, &self.circuit, input))?;
+        Ok(Made { proved, device: "cpu".to_owned(), faults })
+    }
+}
+
+/// A proof, the device that made it, and what went wrong before.
+struct Made {
+    proved: zkloom_prover::prove::Proved,
+    device: String,
+    faults: Vec<String>,
 }
 
 impl Keyed {
@@ -184,14 +329,23 @@ impl Keyed {
         Ok(openings)
     }
 
+    /// What the mock checker finds wrong with a witness.
+    fn failures(
+        &self,
+        circuit: &zkloom_circuits::Compiled,
+        input: &ProverInput,
+    ) -> Vec<zkloom_plonkish::mock::Failure> {
+        let checker =
+            MockChecker { circuit: &circuit.circuit, fixed: &circuit.fixed, weights: self.key.weights() };
+        checker.check(&input.witness, LISTED_FAILURES)
+    }
+
     /// A proof that fails its own check has a cause in the witness or in the device: the mock checker tells which.
     fn diagnose(&self, error: ProveError, circuit: &zkloom_circuits::Compiled, input: &ProverInput) -> Error {
         if !matches!(error, ProveError::SelfCheck(_)) {
             return Error::Prove(error);
         }
-        let checker =
-            MockChecker { circuit: &circuit.circuit, fixed: &circuit.fixed, weights: self.key.weights() };
-        let failures = checker.check(&input.witness, LISTED_FAILURES);
+        let failures = self.failures(circuit, input);
         if failures.is_empty() {
             return Error::Prove(error);
         }
@@ -210,6 +364,8 @@ pub struct Transfers {
     pub downloaded: u64,
     /// Operations started.
     pub launches: u64,
+    /// Operations that the device lacks and the processor did for it.
+    pub composed: u64,
 }
 
 impl Transfers {
@@ -218,6 +374,7 @@ impl Transfers {
             uploaded: meter.uploaded_bytes(),
             downloaded: meter.downloaded_bytes(),
             launches: meter.launches(),
+            composed: meter.composed(),
         }
     }
 }
@@ -232,6 +389,7 @@ pub struct Proved {
     openings: Openings,
     transfers: Transfers,
     device: String,
+    faults: Vec<String>,
 }
 
 impl Proved {
@@ -275,5 +433,10 @@ impl Proved {
     /// Name of the device that made it.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// What went wrong on the chosen device before this proof was made: empty, unless an accelerator failed.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
     }
 }

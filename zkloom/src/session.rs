@@ -248,7 +248,7 @@ impl Compiled {
         let shape = self.circuit.circuit.clone();
         let values = (self.circuit.fixed.clone(), weights);
         let (length, log_rows) = (shape.srs_length(), shape.log_rows);
-        let backend = devices::open(&options.backend, options.threads)?;
+        let backend = devices::open(&options.backend, options.threads, log_rows)?.backend;
         let key = with_backend!(&backend, backend => {
             zkloom_prover::key::generate(backend, &srs.inner, shape, values, options.hash)
         })?;

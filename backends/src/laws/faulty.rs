@@ -1,6 +1,7 @@
 //! A backend with one fault, to show that laws and comparisons notice it.
 
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::AffineRepr;
@@ -8,6 +9,7 @@ use ark_ff::One;
 use zkloom_kernels::program::Program;
 
 use crate::backend::{Backend, Capabilities, DeviceVector, Direction, GeometricBox, Result};
+use crate::error::BackendError;
 use crate::meter::Meter;
 
 macro_rules! methods {
@@ -68,28 +70,79 @@ impl fmt::Display for Method {
     }
 }
 
-/// A backend that does everything right except one method, whose results are off by one in the middle.
+/// When and how the faulty method goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Each result is wrong.
+    Always,
+    /// The result of this call alone is wrong, counted from 0.
+    Once(u64),
+    /// The device is lost in this call and stays so.
+    Lost(u64),
+    /// From this call on there is no memory left.
+    OutOfMemory(u64),
+}
+
+/// A backend that does everything right except one method. A wrong result is off by one in the middle.
 #[derive(Debug)]
 pub struct Faulty<B> {
     inner: B,
-    fault: Method,
+    method: Method,
+    fault: Fault,
+    calls: AtomicU64,
     idle: Meter,
 }
 
 impl<B: Backend> Faulty<B> {
-    /// Puts a fault into a method of a backend.
-    pub fn new(inner: B, fault: Method) -> Self {
-        Self { inner, fault, idle: Meter::default() }
+    /// Makes every result of a method wrong.
+    pub fn new(inner: B, method: Method) -> Self {
+        Self::with(inner, method, Fault::Always)
     }
 
-    fn spoils(&self, method: Method) -> bool {
-        self.fault == method
+    /// Makes one result of a method wrong, that of its call number `call` (from 0).
+    pub fn once(inner: B, method: Method, call: u64) -> Self {
+        Self::with(inner, method, Fault::Once(call))
+    }
+
+    /// A device that is lost in call number `call` of a method: that one and all later ones fail.
+    pub fn lost(inner: B, method: Method, call: u64) -> Self {
+        Self::with(inner, method, Fault::Lost(call))
+    }
+
+    /// A device whose memory is exhausted from call number `call` of a method on.
+    pub fn out_of_memory(inner: B, method: Method, call: u64) -> Self {
+        Self::with(inner, method, Fault::OutOfMemory(call))
+    }
+
+    fn with(inner: B, method: Method, fault: Fault) -> Self {
+        Self { inner, method, fault, calls: AtomicU64::new(0), idle: Meter::default() }
+    }
+
+    /// Whether the result of this call is to be spoiled, or the failure that the call ends in.
+    fn spoils(&self, method: Method) -> Result<bool> {
+        if self.method != method {
+            return Ok(false);
+        }
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let device = self.capabilities().name;
+        let operation = method.name();
+        match self.fault {
+            Fault::Always => Ok(true),
+            Fault::Once(faulty) => Ok(call == faulty),
+            Fault::Lost(from) if call >= from => {
+                Err(BackendError::Device { device, operation, reason: "the device is lost".to_owned() })
+            }
+            Fault::OutOfMemory(from) if call >= from => {
+                Err(BackendError::OutOfMemory { device, operation, needed: 1 << 40 })
+            }
+            Fault::Lost(_) | Fault::OutOfMemory(_) => Ok(false),
+        }
     }
 
     /// Adds one to the middle entry if the method is the faulty one.
     fn spoil(&self, method: Method, vector: &mut B::Scalars) -> Result<()> {
         let middle = vector.len() / 2;
-        if !self.spoils(method) || vector.is_empty() {
+        if !self.spoils(method)? || vector.is_empty() {
             return Ok(());
         }
         let entry = self.inner.read(vector, middle, 1)?;
@@ -105,7 +158,7 @@ impl<B: Backend> Faulty<B> {
     fn spoiled_host(&self, method: Method, result: Result<Vec<Fr>>) -> Result<Vec<Fr>> {
         let mut values = result?;
         let middle = values.len() / 2;
-        if self.spoils(method)
+        if self.spoils(method)?
             && let Some(value) = values.get_mut(middle)
         {
             *value += Fr::one();
@@ -115,7 +168,7 @@ impl<B: Backend> Faulty<B> {
 
     fn spoiled_points(&self, method: Method, result: Result<Vec<G1Projective>>) -> Result<Vec<G1Projective>> {
         let mut points = result?;
-        if self.spoils(method)
+        if self.spoils(method)?
             && let Some(point) = points.last_mut()
         {
             *point += G1Affine::generator();
@@ -131,14 +184,15 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.inner.capabilities();
-        if self.spoils(Method::Capabilities) {
-            capabilities.name.clear();
+        match self.method {
+            Method::Capabilities => capabilities.name.clear(),
+            _ => capabilities.name.insert_str(0, "faulty-"),
         }
         capabilities
     }
 
     fn meter(&self) -> &Meter {
-        if self.spoils(Method::Meter) { &self.idle } else { self.inner.meter() }
+        if self.method == Method::Meter { &self.idle } else { self.inner.meter() }
     }
 
     fn upload(&self, values: &[Fr]) -> Result<B::Scalars> {
@@ -152,7 +206,7 @@ impl<B: Backend> Backend for Faulty<B> {
     fn upload_integers(&self, values: &[i64]) -> Result<B::Integers> {
         let mut values = values.to_vec();
         let middle = values.len() / 2;
-        if self.spoils(Method::UploadIntegers)
+        if self.spoils(Method::UploadIntegers)?
             && let Some(value) = values.get_mut(middle)
         {
             *value ^= 1;
@@ -163,7 +217,7 @@ impl<B: Backend> Backend for Faulty<B> {
     fn upload_bases(&self, points: &[G1Affine]) -> Result<B::Bases> {
         let mut points = points.to_vec();
         let middle = points.len() / 2;
-        if self.spoils(Method::UploadBases)
+        if self.spoils(Method::UploadBases)?
             && let Some(point) = points.get_mut(middle)
         {
             *point = if point.is_zero() { G1Affine::generator() } else { -*point };

@@ -46,7 +46,14 @@ fn text(json: &Value, devices: &[DeviceReport], pins: &[SrsPin]) -> String {
     }
     let device = |device: &DeviceReport| {
         let state = if device.available { "available" } else { "not available" };
-        (device.name.to_owned(), json!(format!("{state}: {}", device.description)))
+        let memory = device.memory.map_or_else(String::new, |memory| format!(", {}", bytes(memory)));
+        let software = if device.software { " (a software driver: for tests)" } else { "" };
+        let composed = match device.composed.as_slice() {
+            [] => String::new(),
+            methods => format!("; the processor does {} for it", methods.join(", ")),
+        };
+        let words = format!("{state}: {}{memory}{software}{composed}", device.description);
+        (device.name.clone(), json!(words))
     };
     shown["devices"] = devices.iter().map(device).collect();
     let pin = |pin: &SrsPin| {
@@ -58,8 +65,11 @@ fn text(json: &Value, devices: &[DeviceReport], pins: &[SrsPin]) -> String {
 }
 
 fn device_json(device: &DeviceReport) -> Value {
-    let DeviceReport { name, available, description, memory } = device;
-    json!({ "name": name, "available": available, "description": description, "memory_bytes": memory })
+    let DeviceReport { name, available, description, memory, software, composed } = device;
+    json!({
+        "name": name, "available": available, "description": description, "memory_bytes": memory,
+        "software": software, "composed": composed,
+    })
 }
 
 /// Whether files can be made in a folder, or in the nearest folder above it that exists.

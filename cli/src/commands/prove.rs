@@ -149,6 +149,9 @@ fn report(
     if insecure {
         console.warn(INSECURE);
     }
+    for fault in proved.faults() {
+        console.warn(&format!("a device failed and its work was done again: {fault}"));
+    }
     let (file, output) = (proved.file(), &arguments.output);
     let tensors = keyed.verifier().verify(file, &keyed.pin())?;
     let size = file_bytes(output);
@@ -163,7 +166,7 @@ fn report(
     );
     let json = json!({
         "proof": output, "file_bytes": size, "proof_bytes": file.bytes.len(), "key": file.key_hex(),
-        "insecure_srs": insecure, "device": proved.device(), "transfers": proved.transfers(),
+        "insecure_srs": insecure, "device": proved.device(), "faults": proved.faults(), "transfers": proved.transfers(),
         "seconds": total.as_secs_f64(), "witness_seconds": proved.witness_time().as_secs_f64(),
         "upload_seconds": proved.upload_time().as_secs_f64(), "stages": stages_json(proved.timings()),
         "tensors": tensors.iter().map(tensor_json).collect::<Vec<_>>(), "openings": arguments.openings,
