@@ -9,7 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use zkloom_kernels::cpu::msm::Bases;
 use zkloom_kernels::cpu::ntt::{self, Twiddles};
 use zkloom_kernels::cpu::simd::Tier;
-use zkloom_kernels::cpu::{boxes, integers, interpreter, msm, polynomial, scan};
+use zkloom_kernels::cpu::{boxes, huge, integers, interpreter, msm, polynomial, scan};
 use zkloom_kernels::program::Program;
 use zkloom_kernels::shape::{self, MAX_LOG_SIZE, ShapeError};
 
@@ -186,6 +186,7 @@ impl CpuBackend {
         }
         let mut room = Vec::new();
         room.try_reserve_exact(len).map_err(|_| too_much())?;
+        huge::prefer(&room);
         Ok(room)
     }
 

@@ -1,13 +1,28 @@
 //! Long vectors in large pages, so that reading them in any order costs few page walks.
 
+use ark_bn254::Fr;
+use ark_ff::Zero;
+
 /// Vectors from this many bytes on ask for large pages.
 const LARGE: usize = 1 << 22;
 
 /// An empty vector with room for this many entries; a long one asks the system for large pages, where there are any.
 pub(crate) fn vector<T>(len: usize) -> Vec<T> {
     let vector = Vec::with_capacity(len);
-    advise(vector.as_ptr() as usize, len * size_of::<T>());
+    prefer(&vector);
     vector
+}
+
+/// That many zeros; see [`vector`].
+pub(crate) fn zeros(len: usize) -> Vec<Fr> {
+    let mut zeros = vector(len);
+    zeros.resize(len, Fr::zero());
+    zeros
+}
+
+/// Asks for large pages for a vector's room, if it is long. Best before it is written to.
+pub fn prefer<T>(vector: &Vec<T>) {
+    advise(vector.as_ptr() as usize, vector.capacity() * size_of::<T>());
 }
 
 /// Asks for large pages on the whole pages between two addresses; a refusal changes nothing but the speed.

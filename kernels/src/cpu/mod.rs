@@ -7,7 +7,7 @@
 pub mod boxes;
 #[cfg(target_arch = "x86_64")]
 mod eights;
-mod huge;
+pub mod huge;
 pub mod integers;
 pub mod interpreter;
 pub mod msm;

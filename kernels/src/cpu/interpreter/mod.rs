@@ -14,6 +14,7 @@ use ark_bn254::Fr;
 use ark_ff::{Field, Zero};
 use rayon::prelude::*;
 
+use super::huge;
 use super::simd::Tier;
 use crate::program::{Operand, Operation, Program};
 use crate::shape::{self, Result};
@@ -73,7 +74,7 @@ struct Plan {
 pub fn run(tier: Tier, program: &Program, inputs: &[&[Fr]], constants: &[Fr]) -> Result<Vec<Fr>> {
     let lengths: Vec<usize> = inputs.iter().map(|input| input.len()).collect();
     let rows = shape::program("run", program, &lengths, constants.len())?;
-    let mut output = vec![Fr::zero(); rows];
+    let mut output = huge::zeros(rows);
     let Some(plan) = Plan::new(program, constants, rows, tier) else {
         return Ok(output);
     };

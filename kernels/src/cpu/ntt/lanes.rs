@@ -24,6 +24,7 @@ use rayon::prelude::*;
 use super::Twiddles;
 use super::generator;
 use super::portable::inverse_of_size;
+use crate::cpu::huge;
 use crate::cpu::simd::{F8, Ifma, LANES, Lanes, Words, ifma_kernel};
 
 /// Smallest transform that is done in lanes, as log2.
@@ -64,6 +65,7 @@ impl Arena {
         drop(kept);
         if vector.len() < len {
             vector.reserve_exact(len);
+            huge::prefer(&vector);
             // SAFETY: there is room for as many entries, which need no initialisation.
             unsafe { vector.set_len(len) };
         }
@@ -197,7 +199,7 @@ impl<'a> Transform<'a> {
     /// The transform, on the coset with this shift, of any number of coefficients.
     pub(super) fn values(&self, coefficients: &[Fr], shift: Fr) -> Vec<Fr> {
         let size = 1usize << self.log_size;
-        let mut values = Vec::with_capacity(size);
+        let mut values = huge::vector(size);
         let target = Target { first: values.as_mut_ptr(), len: size };
         self.run(&Source::new(coefficients, size, shift), target);
         // SAFETY: there is room for as many elements, and the transform has written them all.

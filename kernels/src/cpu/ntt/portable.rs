@@ -11,7 +11,7 @@ use ark_ff::{Field, One, Zero};
 use rayon::prelude::*;
 
 use super::Twiddles;
-use crate::cpu::GRAIN;
+use crate::cpu::{GRAIN, huge};
 
 /// Blocks up to this many entries (128 KiB) are finished in the cache, by one thread.
 const CACHED: usize = 1 << 12;
@@ -42,7 +42,7 @@ pub(super) fn coset_forward(coefficients: &[Fr], log_size: u32, shift: Fr, twidd
     let copied = (size / filled).ilog2();
     let scales: Vec<Fr> = (0..log_size).map(|layer| shift.pow([(size >> (layer + 1)) as u64])).collect();
     let transform = Transform { twiddles, scales: Some(&scales) };
-    let mut values = Vec::with_capacity(size);
+    let mut values = huge::vector(size);
     values.resize(filled, Fr::zero());
     fold(&mut values, coefficients, shift);
     if copied > 0 {

@@ -9,13 +9,13 @@ use rayon::prelude::*;
 
 use super::scan::{self, Start, Step};
 use super::simd::Tier;
-use super::{GRAIN, piece_length};
+use super::{GRAIN, huge, piece_length};
 use crate::shape::{self, Result};
 
 /// `sum_k factor_k * vector_k`, as long as the longest, shorter ones padded with zeros.
 pub fn combine(tier: Tier, terms: &[(Fr, &[Fr])]) -> Vec<Fr> {
     let len = terms.iter().map(|(_, vector)| vector.len()).max().unwrap_or(0);
-    let mut sum = vec![Fr::zero(); len];
+    let mut sum = huge::zeros(len);
     sum.par_chunks_mut(GRAIN).enumerate().for_each(|(index, chunk)| match tier {
         #[cfg(target_arch = "x86_64")]
         Tier::Ifma(proof) => lanes::combine(proof, terms, index * GRAIN, chunk),

@@ -14,7 +14,7 @@ use ark_ff::{Field, One, Zero};
 use rayon::prelude::*;
 
 use super::simd::{LANES, Tier};
-use super::{GRAIN, piece_length};
+use super::{GRAIN, huge, piece_length};
 
 /// Entries that share one inversion; an inversion costs some 200 multiplications.
 const INVERSION_BATCH: usize = 4096;
@@ -62,7 +62,7 @@ fn after_first(tier: Tier, first: Fr, step: Step, entries: &[Fr]) -> Vec<Fr> {
     let Some((_, used)) = entries.split_last() else {
         return Vec::new();
     };
-    let mut values = Vec::with_capacity(entries.len());
+    let mut values = huge::vector(entries.len());
     values.push(first);
     extend(&mut values, tier, (first, step), used, Start::Front);
     values
@@ -70,7 +70,7 @@ fn after_first(tier: Tier, first: Fr, step: Step, entries: &[Fr]) -> Vec<Fr> {
 
 /// The values of a scan that begins with `entering`, one for each entry, at the entries' places.
 pub(crate) fn scanned(tier: Tier, from: (Fr, Step), entries: &[Fr], start: Start) -> Vec<Fr> {
-    let mut values = Vec::with_capacity(entries.len());
+    let mut values = huge::vector(entries.len());
     extend(&mut values, tier, from, entries, start);
     values
 }
