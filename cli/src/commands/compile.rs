@@ -98,6 +98,7 @@ impl Network {
             range: if self.strict { RangePolicy::Strict } else { RangePolicy::Saturate },
             bias_correction: !self.no_bias_correction,
             equalisation: !self.no_equalisation,
+            ..QuantisationOptions::default()
         }
     }
 }

@@ -102,13 +102,18 @@ impl Statistics {
         self.features.iter_mut().zip(other.features).for_each(|(sum, mean)| *sum += mean);
     }
 
-    /// Turns sums over samples into means and chooses the range.
-    fn finish(&mut self, samples: usize, calibration: &Calibration, bits: u32) {
+    /// Turns sums over samples into means.
+    fn finish(&mut self, samples: usize) {
         let count = samples as f64;
         self.seen.mean_square /= count;
         self.channels.iter_mut().for_each(|sum| *sum /= count);
         self.squares.iter_mut().for_each(|sum| *sum /= count);
         self.features.iter_mut().for_each(|sum| *sum /= count);
+        self.range = self.seen;
+    }
+
+    /// Chooses the range for activations of so many bits.
+    fn choose(&mut self, calibration: &Calibration, bits: u32) {
         let Range { min, max, mean_square } = self.seen;
         let (low, high) = match calibration {
             Calibration::MinMax => (min, max),
@@ -151,13 +156,23 @@ impl Statistics {
     }
 }
 
-/// Statistics of each value of the graph, indexed as its values are. Samples go through the network a few at a time; of each
-/// only sums are kept.
-pub(super) fn statistics(
-    graph: &FloatGraph,
-    samples: &Samples,
-    (calibration, bits): (&Calibration, u32),
-) -> Result<Vec<Statistics>, QuantiseError> {
+/// The statistics with ranges as the method chooses them, for activations of so many bits each.
+pub(super) fn with_ranges(
+    (graph, statistics): (&FloatGraph, &[Statistics]),
+    calibration: &Calibration,
+    bits: &[u32],
+) -> Vec<Statistics> {
+    let mut statistics = statistics.to_vec();
+    for (id, (statistics, &bits)) in statistics.iter_mut().zip(bits).enumerate() {
+        let is_input = id == graph.input.0;
+        statistics.choose(if is_input { &Calibration::MinMax } else { calibration }, bits);
+    }
+    statistics
+}
+
+/// Statistics of each value of the graph, indexed as its values are, with ranges as they were seen. Samples go through the
+/// network a few at a time; of each only sums are kept.
+pub(super) fn statistics(graph: &FloatGraph, samples: &Samples) -> Result<Vec<Statistics>, QuantiseError> {
     let mut needed = vec![Needed::default(); graph.values.len()];
     for node in &graph.nodes {
         match &node.op {
@@ -185,11 +200,7 @@ pub(super) fn statistics(
             }
         }
     }
-    for (id, statistics) in total.iter_mut().enumerate() {
-        let is_input = id == graph.input.0;
-        let calibration = if is_input { &Calibration::MinMax } else { calibration };
-        statistics.finish(inputs.len(), calibration, bits);
-    }
+    total.iter_mut().for_each(|statistics| statistics.finish(inputs.len()));
     Ok(total)
 }
 

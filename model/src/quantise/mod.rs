@@ -21,15 +21,22 @@ mod equalise;
 mod histogram;
 mod plan;
 mod roles;
+mod search;
 mod strict;
 pub mod weights;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use calibration::{Calibration, Range};
+pub use search::{
+    Change, LossMeasure, ProvingCost, SearchError, SearchOptions, Searched, TableCost, Trial, search,
+};
 
-use crate::data::{DataError, Dataset};
+use crate::data::{DataError, Dataset, Samples};
 use crate::float_graph::{FloatGraph, FloatGraphError};
 use crate::integer_graph::IntegerGraph;
 use crate::interpreter::RunError;
@@ -47,6 +54,10 @@ pub const SHIFTS: std::ops::RangeInclusive<u32> = 8..=12;
 pub struct QuantisationOptions {
     /// Bits of an activation, within [`BITS`].
     pub bits: u32,
+    /// Bits of the activations that single layers make, by the layers' names, or the name of the network's input. What shares
+    /// a scale with such a layer, as a ReLU does with the convolution before it, has its bits too, the fewest where several
+    /// layers differ.
+    pub layer_bits: BTreeMap<String, u32>,
     /// The shift of all requantisations, 1 to 24; chosen within [`SHIFTS`] if absent, the smallest that keeps
     /// weight rounding quiet (the rule is in [`weights`]). A circuit's range table has `2^shift` rows.
     pub shift: Option<u32>,
@@ -76,6 +87,7 @@ impl Default for QuantisationOptions {
     fn default() -> Self {
         Self {
             bits: 8,
+            layer_bits: BTreeMap::new(),
             shift: None,
             calibration: Calibration::MinMax,
             range: RangePolicy::Saturate,
@@ -108,6 +120,12 @@ pub enum QuantiseError {
         least: u32,
         /// Greatest allowed.
         greatest: u32,
+    },
+    /// Bits for a layer that the network does not have.
+    #[error("there is no layer `{layer}` to give bits to; the report of a quantisation names the layers")]
+    UnknownLayer {
+        /// The name given.
+        layer: String,
     },
     /// A percentile outside its range.
     #[error("the calibration percentile is {0}; use a number above 50 and at most 100, such as 99.99")]
@@ -169,26 +187,65 @@ pub fn quantise(
     data: &Dataset,
     options: &QuantisationOptions,
 ) -> Result<Quantised, QuantiseError> {
+    check(graph, options)?;
+    let samples = data.samples(&graph.values[graph.input.0].shape)?;
+    let prepared = Prepared::of(graph, &samples, options)?;
+    let emitted = prepared.emit(&samples, options)?;
+    let report = report::compare(&prepared.graph, &emitted.graph, &emitted.layers, &samples)?;
+    Ok(Quantised { graph: emitted.graph, report })
+}
+
+/// A network with what calibration saw: from here on, options other than `bits` and `equalisation` are free.
+struct Prepared<'a> {
+    /// The network, equalised where that helps.
+    graph: Cow<'a, FloatGraph>,
+    statistics: Vec<calibration::Statistics>,
+}
+
+impl<'a> Prepared<'a> {
+    fn of(
+        graph: &'a FloatGraph,
+        samples: &Samples,
+        options: &QuantisationOptions,
+    ) -> Result<Self, QuantiseError> {
+        let statistics = calibration::statistics(graph, samples)?;
+        let equalised =
+            options.equalisation.then(|| equalise::equalise(graph, &statistics, options.bits)).flatten();
+        match equalised {
+            Some(equalised) => {
+                let statistics = calibration::statistics(&equalised, samples)?;
+                Ok(Self { graph: Cow::Owned(equalised), statistics })
+            }
+            None => Ok(Self { graph: Cow::Borrowed(graph), statistics }),
+        }
+    }
+
+    /// The integer network.
+    fn emit(&self, samples: &Samples, options: &QuantisationOptions) -> Result<emit::Emitted, QuantiseError> {
+        let bits = plan::bits_of_values(&self.graph, options);
+        let statistics =
+            calibration::with_ranges((&self.graph, &self.statistics), &options.calibration, &bits);
+        let plan = plan::plan(&self.graph, &statistics, options, &bits);
+        let mut emitted = emit::emit(&self.graph, &statistics, &plan, options.bias_correction)?;
+        if options.range == RangePolicy::Strict {
+            strict::restrict(&mut emitted.graph, samples)?;
+        }
+        check_intervals(&emitted.graph)?;
+        Ok(emitted)
+    }
+}
+
+/// Checks the options, and the network's structure.
+fn check(graph: &FloatGraph, options: &QuantisationOptions) -> Result<(), QuantiseError> {
     check_options(options)?;
     graph.check_structure()?;
-    let samples = data.samples(&graph.values[graph.input.0].shape)?;
-    let calibrate =
-        |graph: &FloatGraph| calibration::statistics(graph, &samples, (&options.calibration, options.bits));
-    let mut statistics = calibrate(graph)?;
-    let equalised =
-        options.equalisation.then(|| equalise::equalise(graph, &statistics, options.bits)).flatten();
-    let graph = equalised.as_ref().unwrap_or(graph);
-    if equalised.is_some() {
-        statistics = calibrate(graph)?;
+    let known = |name: &str| {
+        graph.values[graph.input.0].name == name || graph.nodes.iter().any(|node| node.name == name)
+    };
+    match options.layer_bits.keys().find(|name| !known(name)) {
+        Some(layer) => Err(QuantiseError::UnknownLayer { layer: layer.clone() }),
+        None => Ok(()),
     }
-    let plan = plan::plan(graph, &statistics, options);
-    let mut emitted = emit::emit(graph, &statistics, &plan, options.bias_correction)?;
-    if options.range == RangePolicy::Strict {
-        strict::restrict(&mut emitted.graph, &samples)?;
-    }
-    check_intervals(&emitted.graph)?;
-    let report = report::compare(graph, &emitted.graph, &emitted.layers, &samples)?;
-    Ok(Quantised { graph: emitted.graph, report })
 }
 
 fn check_options(options: &QuantisationOptions) -> Result<(), QuantiseError> {
@@ -199,7 +256,9 @@ fn check_options(options: &QuantisationOptions) -> Result<(), QuantiseError> {
             Err(QuantiseError::Option { option, found, least, greatest })
         }
     };
-    within("bits", options.bits, *BITS.start(), *BITS.end())?;
+    for bits in std::iter::once(&options.bits).chain(options.layer_bits.values()) {
+        within("bits", *bits, *BITS.start(), *BITS.end())?;
+    }
     within("shift", options.shift.unwrap_or(*SHIFTS.start()), 1, 24)?;
     match options.calibration {
         Calibration::Percentile(percent) if !(percent > 50.0 && percent <= 100.0) => {

@@ -30,6 +30,8 @@ pub(super) struct ValuePlan {
     pub(super) accumulator: bool,
     /// Whether its integers are wider than what a linear layer reads.
     pub(super) wide: bool,
+    /// Bits that it has as an activation.
+    pub(super) bits: u32,
 }
 
 /// Scales and shift of the whole graph.
@@ -47,25 +49,31 @@ pub(super) struct Plan {
     pub(super) refinement: u32,
     /// Common to all requantisations.
     pub(super) shift: u32,
-    /// Bits of an activation.
+    /// Bits of an activation whose layer has none of its own.
     pub(super) bits: u32,
 }
 
-/// Plans scales from calibrated ranges.
-pub(super) fn plan(graph: &FloatGraph, statistics: &[Statistics], options: &QuantisationOptions) -> Plan {
-    let roles = roles(graph, options.bits);
-    let scales = scales(graph, statistics, &roles, options.bits);
+/// Plans scales from calibrated ranges, for values of so many bits each.
+pub(super) fn plan(
+    graph: &FloatGraph,
+    statistics: &[Statistics],
+    options: &QuantisationOptions,
+    bits: &[u32],
+) -> Plan {
+    let roles = roles(graph, bits);
+    let scales = scales(graph, statistics, &roles, bits);
     let range = |id: usize| (statistics[id].range.min, statistics[id].range.max);
     let values = (0..graph.values.len()).map(|id| ValuePlan {
-        interval: interval(range(id), scales[id], options.bits),
+        interval: interval(range(id), scales[id], bits[id]),
         scale: scales[id],
         accumulator: roles.accumulator[id],
-        wide: roles.magnitudes[id] > 1 << (options.bits + DIRECT_BITS),
+        wide: roles.magnitudes[id] > 1 << (bits[id] + DIRECT_BITS),
+        bits: bits[id],
     });
     let values: Vec<ValuePlan> = values.collect();
     let mut targets = scales;
     for id in (0..graph.values.len()).filter(|&id| roles.accumulator[id] && roles.tabled[id]) {
-        targets[id] = argument_scale(graph, statistics, (&roles, &values), (id, options.bits));
+        targets[id] = argument_scale(graph, statistics, (&roles, &values), id);
     }
     let Roles { roles, origins, uses, .. } = roles;
     let (shift, bits) = (0, options.bits);
@@ -78,15 +86,33 @@ pub(super) fn plan(graph: &FloatGraph, statistics: &[Statistics], options: &Quan
     plan
 }
 
+/// Bits of each value: the fewest that the options give to a layer whose scale is tied to the value's, and otherwise those of all.
+pub(super) fn bits_of_values(graph: &FloatGraph, options: &QuantisationOptions) -> Vec<u32> {
+    let count = graph.values.len();
+    if options.layer_bits.is_empty() {
+        return vec![options.bits; count];
+    }
+    let classes = roles(graph, &vec![options.bits; count]).classes;
+    let mut fewest = vec![u32::MAX; count];
+    let input = (graph.input.0, &graph.values[graph.input.0].name);
+    let made = graph.nodes.iter().map(|node| (node.output.0, &node.name));
+    for (id, name) in made.chain([input]) {
+        let root = classes.root(id).0;
+        fewest[root] = options.layer_bits.get(name).map_or(fewest[root], |&bits| bits.min(fewest[root]));
+    }
+    let of_class = |id: usize| Some(fewest[classes.root(id).0]).filter(|&bits| bits < u32::MAX);
+    (0..count).map(|id| of_class(id).unwrap_or(options.bits)).collect()
+}
+
 /// The scale of each value as an activation: what its class needs.
-fn scales(graph: &FloatGraph, statistics: &[Statistics], roles: &Roles, bits: u32) -> Vec<f64> {
+fn scales(graph: &FloatGraph, statistics: &[Statistics], roles: &Roles, bits: &[u32]) -> Vec<f64> {
     let count = graph.values.len();
     let (mut wanted, mut otherwise) = (vec![0.0f64; count], vec![0.0f64; count]);
     let direct: Vec<bool> = (0..count).map(|id| roles.read_directly(graph, ValueId(id))).collect();
     for id in 0..count {
         let (root, ratio) = roles.classes.root(id);
         let range = statistics[id].range;
-        let own = representation((range.min, range.max), bits).0 / ratio;
+        let own = representation((range.min, range.max), bits[id]).0 / ratio;
         otherwise[root] = otherwise[root].max(own);
         let counts = match roles.roles[id] {
             Role::Activation => true,
@@ -144,8 +170,9 @@ fn argument_scale(
     graph: &FloatGraph,
     statistics: &[Statistics],
     (roles, values): (&Roles, &[ValuePlan]),
-    (origin, bits): (usize, u32),
+    origin: usize,
 ) -> f64 {
+    let bits = values[origin].bits;
     let viewed = |value: ValueId| roles.origins[value.0] == origin;
     let mut readers: Vec<(&Function, f64)> = Vec::new();
     for node in &graph.nodes {
@@ -248,7 +275,7 @@ fn noise(graph: &FloatGraph, statistics: &[Statistics], (plan, node): (&Plan, &F
     let range = statistics[input.0].range;
     let narrowed = plan.values[input.0].wide && !refinable(graph, plan, node);
     let input_scale = if narrowed {
-        representation((range.min, range.max), plan.bits).0
+        representation((range.min, range.max), plan.values[input.0].bits).0
     } else {
         plan.values[input.0].scale
     };

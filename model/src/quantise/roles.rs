@@ -48,13 +48,13 @@ pub(super) struct Roles {
     pub(super) classes: Classes,
 }
 
-/// Decides the roles, from front to back.
-pub(super) fn roles(graph: &FloatGraph, bits: u32) -> Roles {
+/// Decides the roles, from front to back, for values of so many bits each.
+pub(super) fn roles(graph: &FloatGraph, bits: &[u32]) -> Roles {
     let count = graph.values.len();
     let mut roles = Roles {
         roles: vec![Role::Activation; count],
         accumulator: vec![false; count],
-        magnitudes: vec![1 << bits; count],
+        magnitudes: bits.iter().map(|&bits| 1 << bits).collect(),
         origins: (0..count).collect(),
         tabled: vec![false; count],
         uses: vec![0; count],

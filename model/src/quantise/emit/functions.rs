@@ -50,13 +50,14 @@ impl Emitter<'_> {
         let source = self.activation(input)?;
         let IntegerTensor { interval, scale, .. } = self.tensors[source.0];
         let exact = 1i64 << self.plan.shift;
-        let small = interval.max.saturating_sub(interval.min) >> (self.plan.bits + ARGUMENT_BITS.end()) == 0;
+        let bits = self.plan.values[input.0].bits;
+        let small = interval.max.saturating_sub(interval.min) >> (bits + ARGUMENT_BITS.end()) == 0;
         let coefficient = if small {
             exact
         } else {
             let result = self.plan.values[node.output.0].scale;
             let statistics = &self.statistics[input.0];
-            let step = |extra: u32| argument_step(statistics, self.plan.bits + extra);
+            let step = |extra: u32| argument_step(statistics, bits + extra);
             let quiet =
                 |&extra: &u32| argument_noise(function, step(extra), statistics) <= ROUNDING_NOISE * result;
             let extra = ARGUMENT_BITS.clone().find(quiet).unwrap_or(*ARGUMENT_BITS.end());

@@ -97,7 +97,7 @@ impl Emitter<'_> {
             return Ok(source);
         }
         let range = self.statistics[value.0].range;
-        let Interval { min, max } = interval((range.min, range.max), scale, self.plan.bits);
+        let Interval { min, max } = interval((range.min, range.max), scale, self.plan.values[value.0].bits);
         let coefficient = (own / scale * (1u64 << self.plan.shift) as f64).round() as i64;
         self.rescale(node, value, (source, coefficient.max(1)), (Interval { min, max }, scale))
     }
@@ -112,12 +112,13 @@ impl Emitter<'_> {
             return Ok(narrowed);
         }
         let range = self.statistics[value.0].range;
-        let (wanted, _) = representation((range.min, range.max), self.plan.bits);
+        let bits = self.plan.values[value.0].bits;
+        let (wanted, _) = representation((range.min, range.max), bits);
         // The coefficient is exact; the scale is at least the wanted one.
         let whole = self.tensors[source.0].scale * (1u64 << self.plan.shift) as f64;
         let coefficient = ((whole / wanted) as i64).max(1);
         let scale = whole / coefficient as f64;
-        let interval = interval((range.min, range.max), scale, self.plan.bits);
+        let interval = interval((range.min, range.max), scale, bits);
         let narrowed = self.rescale(node, value, (source, coefficient), (interval, scale))?;
         self.narrowed[value.0] = Some(narrowed);
         Ok(narrowed)
