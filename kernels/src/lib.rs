@@ -7,3 +7,4 @@ pub mod cpu;
 pub mod geometry;
 pub mod program;
 pub mod shape;
+pub mod wgsl;
