@@ -176,6 +176,9 @@ fn subtract(field: &Constants) -> String {
 
 /// Montgomery's product, one limb of `b` after the other. The first factor is reduced, the second may be any eight
 /// limbs. The modulus leaves the top bits free, so that eight limbs and a carry hold every intermediate sum.
+///
+/// The limbs of `b` are a loop: written out, the product would be eight times as long, and drivers put a copy of it wherever it is
+/// used, which makes compilation of point additions take minutes.
 fn multiply(field: &Constants, arithmetic: Arithmetic) -> String {
     let mut body = Body(format!("fn {}_mul(a: Element, b: Element) -> Element {{\n", field.prefix));
     body.line("var t0 = 0u; var t1 = 0u; var t2 = 0u; var t3 = 0u;");
@@ -185,21 +188,21 @@ fn multiply(field: &Constants, arithmetic: Arithmetic) -> String {
         Arithmetic::Wide => "var q: u64;",
         Arithmetic::Narrow => "var q: vec2<u32>;",
     });
-    for row in 0..8 {
-        let b = limb("b", row);
-        for index in 0..8 {
-            let name = format!("t{index}");
-            body.multiply_add(arithmetic, [&name, &name, &limb("a", index), &b], index == 0);
-        }
-        body.line(format!("t8 = {};", carry(arithmetic)));
-        body.line(format!("m = t0 * {:#x}u;", field.inverse));
-        for (index, word) in field.modulus.iter().enumerate() {
-            let target = if index == 0 { "unused".to_string() } else { format!("t{}", index - 1) };
-            let names = [&target, &format!("t{index}"), "m", &format!("{word:#x}u")];
-            body.multiply_add(arithmetic, names, index == 0);
-        }
-        body.line(format!("t7 = t8 + {};", carry(arithmetic)));
+    body.line("for (var row = 0u; row < 8u; row += 1u) {");
+    body.line("let word = select(b.high[row & 3u], b.low[row & 3u], row < 4u);");
+    for index in 0..8 {
+        let name = format!("t{index}");
+        body.multiply_add(arithmetic, [&name, &name, &limb("a", index), "word"], index == 0);
     }
+    body.line(format!("t8 = {};", carry(arithmetic)));
+    body.line(format!("m = t0 * {:#x}u;", field.inverse));
+    for (index, word) in field.modulus.iter().enumerate() {
+        let target = if index == 0 { "unused".to_string() } else { format!("t{}", index - 1) };
+        let names = [&target, &format!("t{index}"), "m", &format!("{word:#x}u")];
+        body.multiply_add(arithmetic, names, index == 0);
+    }
+    body.line(format!("t7 = t8 + {};", carry(arithmetic)));
+    body.line("}");
     body.return_reduced(field);
     body.0 + "}\n"
 }
