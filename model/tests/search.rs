@@ -11,7 +11,7 @@ use zkloom_model::function::Function;
 use zkloom_model::onnx::import;
 use zkloom_model::quantise::{
     Change, LossMeasure, ProvingCost, QuantisationOptions, QuantiseError, RangePolicy, SearchError,
-    SearchOptions, Searched, TableCost, quantise, search,
+    SearchOptions, Searched, TableCost, Trial, quantise, search,
 };
 use zkloom_model::report::largest;
 use zkloom_model::{Activation, IntegerGraph, IntegerOp};
@@ -62,7 +62,12 @@ fn check(graph: &FloatGraph, data: &Dataset, options: &SearchOptions, result: &S
     assert_eq!(again, result.quantised);
     assert!(result.loss <= options.max_accuracy_loss);
     let kept: Vec<_> = result.trials.iter().filter(|trial| trial.kept).collect();
-    assert!(kept.windows(2).all(|pair| pair[1].cost < pair[0].cost), "{:?}", result.trials);
+    // What is kept is cheaper, or more exact at the same cost.
+    let better = |pair: &[&Trial]| {
+        pair[1].cost < pair[0].cost
+            || pair[1].cost == pair[0].cost && pair[1].relative_error < pair[0].relative_error
+    };
+    assert!(kept.windows(2).all(better), "{:?}", result.trials);
     assert_eq!(kept.last().map(|trial| trial.cost), Some(result.cost));
     let run: Vec<_> = result.trials.iter().filter(|trial| trial.loss.is_some()).collect();
     assert!(run.len() <= options.trials);
@@ -180,18 +185,48 @@ fn few_trials_and_useless_costs_end_early() {
     let options = SearchOptions { trials: 1, max_accuracy_loss: 1.0, ..Default::default() };
     let result = search(&net.graph, (&data, None), &options, &TableCost::default()).expect("search");
     assert_eq!((result.trials.len(), &result.options), (1, &options.start));
-    for useless in [f64::NAN, 7.0] {
-        let options = SearchOptions { trials: 12, ..options.clone() };
-        let cost = move |_: &IntegerGraph| useless;
-        let result = search(&net.graph, (&data, None), &options, &cost as &dyn ProvingCost);
-        // Nothing is cheaper than the start; a cost that is not a number is refused even there.
-        match result {
-            Ok(result) => assert_eq!((useless, &result.options), (7.0, &options.start)),
-            Err(error) => {
-                assert!(useless.is_nan() && matches!(error, SearchError::Loss { .. }), "{error}");
-            }
-        }
-    }
+    // A cost that is not a number is never small enough.
+    let options = SearchOptions { trials: 12, ..options };
+    let useless = |_: &IntegerGraph| f64::NAN;
+    let error = search(&net.graph, (&data, None), &options, &useless).expect_err("refused");
+    assert!(matches!(error, SearchError::Loss { .. }), "{error}");
+}
+
+#[test]
+fn what_costs_nothing_is_taken_for_exactness() {
+    let (net, data) = network(5);
+    let same = |_: &IntegerGraph| 7.0;
+    let options = SearchOptions { trials: 30, ..Default::default() };
+    let result = search(&net.graph, (&data, None), &options, &same).expect("search");
+    print("free", &result);
+    check(&net.graph, &data, &options, &result);
+    let error = |trial: Option<&Trial>| trial.and_then(|trial| trial.relative_error).expect("run");
+    let last = result.trials.iter().rfind(|trial| trial.kept);
+    assert!(error(last) < 0.5 * error(result.trials.first()), "{:?}", result.trials);
+    assert!(result.options.bits > 8);
+    // Room for so many rows is free, and is used up.
+    let room = |graph: &IntegerGraph| TableCost::rows(graph).next_power_of_two() as f64;
+    let options = SearchOptions { max_accuracy_loss: 0.1, ..options };
+    let result = search(&net.graph, (&data, None), &options, &room).expect("search");
+    print("room", &result);
+    check(&net.graph, &data, &options, &result);
+    let start = result.trials.first().map(|trial| trial.cost);
+    assert!(start.is_some_and(|start| result.cost < start), "{:?}", result.trials);
+}
+
+#[test]
+fn a_trained_convolutional_network_keeps_its_accuracy_on_other_images() {
+    let graph = import(fixture("digits-cnn.onnx")).expect("network");
+    let data = Dataset::load(fixture("digits-cnn-calibration.npz")).expect("data");
+    let test = Dataset::load(fixture("digits-cnn-test.npz")).expect("data");
+    let options = SearchOptions { max_accuracy_loss: 0.01, ..Default::default() };
+    let cost = TableCost { row: 1.0, element: 0.0 };
+    let result = search(&graph, (&data, None), &options, &cost).expect("search");
+    print("digits-cnn", &result);
+    check(&graph, &data, &options, &result);
+    let loss = moved(&graph, &result.quantised.graph, &test);
+    println!("  of {:?} other images {loss} have another class", test.shape);
+    assert!(result.cost < 0.25 * result.trials[0].cost && loss < 0.05, "{} {loss}", result.cost);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Search for the cheapest quantisation whose loss is within a bound.
 //!
 //! Greedy, with the integer network run on the evaluation set at each trial, and what is worth most first: bits and the choice of
-//! ranges for all layers, then bits of single layers, the least sensitive first, then the common shift. What a proof costs is
-//! asked of the caller.
+//! ranges for all layers, then bits of single layers, the least sensitive first, then the common shift. At the end, whatever is
+//! more exact and costs no more is taken: tables that a circuit has room for are free. What a proof costs is asked of the caller.
 
 mod cost;
 mod loss;
@@ -17,7 +17,7 @@ pub use loss::LossMeasure;
 use loss::{Evaluation, Loss};
 
 use super::emit::Emitted;
-use super::{BITS, Calibration, Prepared, QuantisationOptions, QuantiseError, Quantised, check};
+use super::{BITS, Calibration, Prepared, QuantisationOptions, QuantiseError, Quantised, SHIFTS, check};
 use crate::data::{Dataset, Samples};
 use crate::float_graph::FloatGraph;
 use crate::report;
@@ -30,7 +30,8 @@ const LEAST_SHIFT: u32 = 4;
 pub struct SearchOptions {
     /// Where the search starts; policy, corrections and equalisation stay as they are here.
     pub start: QuantisationOptions,
-    /// The greatest loss allowed, as [`SearchOptions::measure`] defines it: 0.01 for one sample in a hundred, or one percent.
+    /// The greatest loss allowed, as [`SearchOptions::measure`] defines it: 0.01 for one sample in a hundred, or one percent. It
+    /// holds for the evaluation set; where none of `n` samples is lost, three in `n` may still be lost among others.
     pub max_accuracy_loss: f64,
     /// What counts as loss.
     pub measure: LossMeasure,
@@ -157,6 +158,7 @@ pub fn search(
     search.bits(&mut best);
     search.layers(&mut best);
     search.shift(&mut best);
+    search.refine(&mut best);
     let Candidate { options, emitted, cost, loss } = best;
     let prepared = search.prepared(options.bits)?;
     let report = report::compare(&prepared.graph, &emitted.graph, &emitted.layers, &samples)
@@ -248,9 +250,14 @@ impl<'a> Search<'a> {
         let allowed = self.allows(&candidate);
         if allowed && candidate.cost < best.cost {
             *best = candidate;
-            self.trials.iter_mut().next_back().into_iter().for_each(|trial| trial.kept = true);
+            self.mark();
         }
         allowed
+    }
+
+    /// Notes that the last trial was kept.
+    fn mark(&mut self) {
+        self.trials.iter_mut().next_back().into_iter().for_each(|trial| trial.kept = true);
     }
 
     fn calibrations(&self) -> Vec<Calibration> {
@@ -277,7 +284,7 @@ impl<'a> Search<'a> {
                 let options = QuantisationOptions { bits, calibration, ..start.clone() };
                 let Some(candidate) = self.tried(change, options, f64::INFINITY) else { continue };
                 if self.allows(&candidate) {
-                    self.trials.iter_mut().next_back().into_iter().for_each(|trial| trial.kept = true);
+                    self.mark();
                     return Ok(candidate);
                 }
                 let loss = candidate.loss.loss;
@@ -328,6 +335,9 @@ impl<'a> Search<'a> {
 
     /// One bit less for the least sensitive layers, as many of them as the bound allows; again as long as that helps.
     fn layers(&mut self, best: &mut Candidate) {
+        if !self.layers_matter(best) {
+            return;
+        }
         let order = self.by_sensitivity(best);
         loop {
             let before = best.cost;
@@ -353,14 +363,51 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Whether the fewest bits for all layers would cost less.
+    fn layers_matter(&mut self, best: &Candidate) -> bool {
+        let mut options = best.options.clone();
+        let least = self.options.least_bits;
+        for name in requantised(&best.emitted) {
+            let bits = bits_of(&options, &name).min(least);
+            options.layer_bits.insert(name, bits);
+        }
+        self.emit(&options).is_ok_and(|emitted| self.cost.cost(&emitted.graph) < best.cost)
+    }
+
+    /// More bits, then larger shifts, as long as they cost no more and lower the error.
+    fn refine(&mut self, best: &mut Candidate) {
+        let bits = best.options.bits + 1..=*BITS.end();
+        let more_bits = |bits: u32, best: &Candidate| {
+            let calibration = best.options.calibration.clone();
+            let options = QuantisationOptions { bits, ..best.options.clone() };
+            (Change::Bits { bits, calibration }, options)
+        };
+        bits.take_while(|&bits| self.exact(best, more_bits(bits, best))).for_each(drop);
+        if self.options.start.shift.is_none() {
+            let larger = |shift: u32, best: &Candidate| {
+                let options = QuantisationOptions { shift: Some(shift), ..best.options.clone() };
+                (Change::Shift(shift), options)
+            };
+            let shifts = best.emitted.graph.shift + 1..=*SHIFTS.end();
+            shifts.take_while(|&shift| self.exact(best, larger(shift, best))).for_each(drop);
+        }
+    }
+
+    /// Takes a network that is more exact than the best and costs no more; says whether it was taken.
+    fn exact(&mut self, best: &mut Candidate, (change, options): (Change, QuantisationOptions)) -> bool {
+        // The least number above the best's cost.
+        let Some(candidate) = self.tried(change, options, best.cost.next_up()) else { return false };
+        let better = self.allows(&candidate) && candidate.loss.relative_error < best.loss.relative_error;
+        if better {
+            *best = candidate;
+            self.mark();
+        }
+        better
+    }
+
     /// Layers in the order of the error that one bit less for each of them alone makes, as far as trials allow.
     fn by_sensitivity(&mut self, best: &Candidate) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for layer in &best.emitted.layers {
-            if layer.requantised.is_some() && !names.contains(&layer.name) {
-                names.push(layer.name.clone());
-            }
-        }
+        let mut names = requantised(&best.emitted);
         names.retain(|layer| bits_of(&best.options, layer) > self.options.least_bits);
         // A quarter of what is left is for what comes of it.
         names.truncate(self.left() / 4 * 3);
@@ -375,6 +422,17 @@ impl<'a> Search<'a> {
         sensitive.sort_by(|left, right| left.0.total_cmp(&right.0));
         sensitive.into_iter().map(|(_, name)| name).collect()
     }
+}
+
+/// Names of the layers that make activations by requantisation, each once.
+fn requantised(emitted: &Emitted) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for layer in &emitted.layers {
+        if layer.requantised.is_some() && !names.contains(&layer.name) {
+            names.push(layer.name.clone());
+        }
+    }
+    names
 }
 
 fn bits_of(options: &QuantisationOptions, layer: &str) -> u32 {
