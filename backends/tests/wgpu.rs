@@ -13,7 +13,8 @@ use zkloom_backends::{Backend, BackendError, CpuBackend, Direction};
 
 /// The first adapter with each arithmetic that it has; none where there is no adapter.
 fn devices() -> Vec<WgpuBackend> {
-    let opened = [Arithmetic::Wide, Arithmetic::Narrow].map(|arithmetic| WgpuBackend::with_arithmetic(0, arithmetic));
+    let opened =
+        [Arithmetic::Wide, Arithmetic::Narrow].map(|arithmetic| WgpuBackend::with_arithmetic(0, arithmetic));
     let mut devices = Vec::new();
     for device in opened {
         match device {

@@ -44,9 +44,12 @@ impl Layout {
     fn new(boxes: &[GeometricBox], coordinate: Coordinate) -> Option<Self> {
         let mut layout = Self::default();
         for geometric in boxes {
-            let Some(extent) = geometric.extent(coordinate).filter(|_| !geometric.scale.is_zero()) else { continue };
+            let Some(extent) = geometric.extent(coordinate).filter(|_| !geometric.scale.is_zero()) else {
+                continue;
+            };
             layout.add(geometric, coordinate)?;
-            layout.extent = Some(layout.extent.map_or(extent, |(low, high)| (low.min(extent.0), high.max(extent.1))));
+            layout.extent =
+                Some(layout.extent.map_or(extent, |(low, high)| (low.min(extent.0), high.max(extent.1))));
         }
         Some(layout)
     }
@@ -65,19 +68,23 @@ impl Layout {
         if axes.is_empty() {
             axes.push(&point);
         }
-        let count = |axis: &[Segment]| axis.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.count));
+        let count =
+            |axis: &[Segment]| axis.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.count));
         // Innermost is an axis that sums to one output, so that few additions are atomic; else the longest one.
         axes.sort_by_key(|axis| {
-            let sums = coordinate == Coordinate::Output && axis.iter().all(|segment| segment.output_step == 0);
+            let sums =
+                coordinate == Coordinate::Output && axis.iter().all(|segment| segment.output_step == 0);
             core::cmp::Reverse((sums && count(axis) >= 4, count(axis)))
         });
         let chunks = count(axes[0]).div_ceil(AXIS_CHUNK);
         let outer = axes[1..].iter().try_fold(1usize, |product, axis| product.checked_mul(count(axis)))?;
         let first_axis = self.axes.len() / 2;
-        let numbers = [self.items, first_axis, axes.len(), chunks, geometric.offset, geometric.output_offset, 0, 0];
+        let numbers =
+            [self.items, first_axis, axes.len(), chunks, geometric.offset, geometric.output_offset, 0, 0];
         self.boxes.extend(numbers.map(|number| number as u32));
         self.boxes.extend(words_of(&geometric.scale));
-        self.items = self.items.checked_add(chunks.checked_mul(outer)?).filter(|&items| items <= MOST_ITEMS)?;
+        self.items =
+            self.items.checked_add(chunks.checked_mul(outer)?).filter(|&items| items <= MOST_ITEMS)?;
         for axis in axes {
             self.axes.extend([self.table as u32, count(axis) as u32]);
             axis.iter().filter(|segment| segment.count > 0).for_each(|segment| self.add_segment(segment));

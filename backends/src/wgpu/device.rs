@@ -108,7 +108,9 @@ impl Device {
         let has_wide = adapter.features().contains(gpu::Features::SHADER_INT64);
         let arithmetic = match wanted {
             Some(Arithmetic::Wide) if !has_wide => {
-                return Err(unavailable("its shaders have no 64-bit integers; use the narrow arithmetic".into()));
+                return Err(unavailable(
+                    "its shaders have no 64-bit integers; use the narrow arithmetic".into(),
+                ));
             }
             Some(arithmetic) => arithmetic,
             None if has_wide => Arithmetic::Wide,
@@ -180,8 +182,12 @@ impl Device {
             return Err(self.out_of_memory(operation, bytes));
         }
         let scope = self.device.push_error_scope(ErrorFilter::OutOfMemory);
-        let buffer =
-            self.device.create_buffer(&gpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+        let buffer = self.device.create_buffer(&gpu::BufferDescriptor {
+            label: None,
+            size,
+            usage,
+            mapped_at_creation: false,
+        });
         match pollster::block_on(scope.pop()) {
             Some(_) => Err(self.out_of_memory(operation, bytes)),
             None => Ok(buffer),

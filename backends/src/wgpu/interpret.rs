@@ -38,13 +38,20 @@ struct Rows {
 
 impl Device {
     /// Runs a program on so many rows, which its checked inputs have.
-    pub fn run(&self, program: &Program, inputs: &[&WgpuScalars], constants: &[Fr], rows: usize) -> Result<WgpuScalars> {
+    pub fn run(
+        &self,
+        program: &Program,
+        inputs: &[&WgpuScalars],
+        constants: &[Fr],
+        rows: usize,
+    ) -> Result<WgpuScalars> {
         let operation = "run";
         let output = self.vector(operation, rows)?;
         if rows == 0 {
             return Ok(output);
         }
-        let code = encode(program, rows).ok_or_else(|| self.failed(operation, "the program is too long to encode"))?;
+        let code = encode(program, rows)
+            .ok_or_else(|| self.failed(operation, "the program is too long to encode"))?;
         let threads = THREADS.min(rows);
         let session = Session {
             device: self,
@@ -89,7 +96,8 @@ impl Session<'_> {
             loads.iter().chain(&code.steps).flatten().flat_map(|word| word.to_le_bytes()).collect();
         let steps = self.device.filled("run", &bytes)?;
         let threads = self.threads.min(rows.len);
-        let numbers = [rows.len, threads, loads.len(), code.steps.len(), code.output as usize, rows.first, 0, 0];
+        let numbers =
+            [rows.len, threads, loads.len(), code.steps.len(), code.output as usize, rows.first, 0, 0];
         let words = numbers.map(|number| number as u32);
         let mut buffers = vec![&steps, &self.constants, &self.registers, &output.buffer];
         buffers.extend(bound);
@@ -100,7 +108,12 @@ impl Session<'_> {
 
     /// The same for more inputs than can be bound: all loads of some rows are copied side by side into one buffer, and then the
     /// next rows' loads.
-    fn record_gathered(&self, recorder: &mut Recorder<'_>, inputs: &[&WgpuScalars], output: &WgpuScalars) -> Result<()> {
+    fn record_gathered(
+        &self,
+        recorder: &mut Recorder<'_>,
+        inputs: &[&WgpuScalars],
+        output: &WgpuScalars,
+    ) -> Result<()> {
         let loads = &self.code.loads;
         let rows = output.len;
         let room = (self.device.largest_binding() / ELEMENT) as usize / loads.len();
@@ -121,7 +134,8 @@ impl Session<'_> {
                     recorder.copy((source, bytes_of(from)), (&gathered, bytes_of(to)), bytes_of(count));
                 }
             }
-            let places: Vec<[u32; 4]> = (0..loads.len()).map(|column| [0, (column * len) as u32, 0, 0]).collect();
+            let places: Vec<[u32; 4]> =
+                (0..loads.len()).map(|column| [0, (column * len) as u32, 0, 0]).collect();
             self.record(recorder, &places, &[&gathered], (output, Rows { first, len }))?;
         }
         Ok(())

@@ -29,18 +29,18 @@ use crate::meter::Meter;
 use crate::registry::Found;
 use device::Device;
 pub use integers::WgpuIntegers;
-pub use msm::WgpuBases;
 use msm::Scalars;
+pub use msm::WgpuBases;
 use recorder::Recorder;
 use scan::Scan;
 use transform::Roots;
-use vectors::{ELEMENT, bytes_of, to_bytes};
 pub use vectors::WgpuScalars;
+use vectors::{ELEMENT, bytes_of, to_bytes};
 
 /// A device that wgpu drives.
 #[derive(Debug)]
 pub struct WgpuBackend {
-    device: Device,
+    device: Box<Device>,
     roots: Mutex<Option<Roots>>,
 }
 
@@ -70,7 +70,7 @@ impl WgpuBackend {
     }
 
     fn opened(device: Result<Device>) -> Result<Self> {
-        Ok(Self { device: device?, roots: Mutex::new(None) })
+        Ok(Self { device: Box::new(device?), roots: Mutex::new(None) })
     }
 
     /// How the device's shaders multiply.
@@ -251,5 +251,38 @@ impl Backend for WgpuBackend {
     ) -> Result<()> {
         shape::matrix("combine_rows", target.len, offset, matrix.len, [weights.len(), width])?;
         self.device.combine_rows((target, offset), matrix, width, weights)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::BackendError;
+
+    /// A device that is gone is an error of every later call, and never a panic.
+    #[test]
+    fn a_lost_device_is_an_error() {
+        let backend = match WgpuBackend::open(0) {
+            Ok(backend) => backend,
+            Err(error) => {
+                assert_ne!(std::env::var("ZKLOOM_REQUIRE_WGPU").as_deref(), Ok("1"), "{error}");
+                println!("skipped: {error}");
+                return;
+            }
+        };
+        let values = vec![Fr::from(3u64); 64];
+        let mut vector = backend.upload(&values).expect("the device is there");
+        let bases = backend.upload_bases(&vec![ark_ec::AffineRepr::generator(); 64]).expect("the device is there");
+        backend.device.device.destroy();
+        let lost = |result: Result<()>| match result {
+            Err(BackendError::Device { reason, .. }) => assert!(!reason.is_empty()),
+            other => panic!("{other:?}"),
+        };
+        lost(backend.download(&vector).map(drop));
+        lost(backend.upload(&values).map(drop));
+        lost(backend.ntt(&mut vector, Direction::Forward));
+        lost(backend.batch_invert(&mut vector));
+        lost(backend.msm(&bases, &[&vector]).map(drop));
+        lost(backend.evaluate(&[&vector], Fr::one()).map(drop));
     }
 }

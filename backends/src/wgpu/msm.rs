@@ -199,7 +199,12 @@ impl Scratch {
 }
 
 /// Records sums of runs, of which the first level has `len` entries, into buckets.
-fn record_runs(recorder: &mut Recorder<'_>, levels: &[Level], mut len: usize, buckets: &Buffer) -> Result<()> {
+fn record_runs(
+    recorder: &mut Recorder<'_>,
+    levels: &[Level],
+    mut len: usize,
+    buckets: &Buffer,
+) -> Result<()> {
     for pair in levels.windows(2) {
         let last = len <= PIECE;
         let words = [len as u32, PIECE as u32, u32::from(last), 0];
@@ -226,7 +231,13 @@ struct Product<'a> {
 
 impl Product<'_> {
     /// Records the sums of all windows, which go to `results` from entry `at` on.
-    fn record(&self, recorder: &mut Recorder<'_>, scratch: &Scratch, results: &Buffer, at: usize) -> Result<()> {
+    fn record(
+        &self,
+        recorder: &mut Recorder<'_>,
+        scratch: &Scratch,
+        results: &Buffer,
+        at: usize,
+    ) -> Result<()> {
         let mut first = 0;
         while first < self.plan.windows {
             let windows = self.plan.together.min(self.plan.windows - first);
@@ -240,7 +251,12 @@ impl Product<'_> {
     }
 
     /// Counts digits by bucket, and sorts scalars by bucket.
-    fn record_sort(&self, recorder: &mut Recorder<'_>, scratch: &Scratch, (first, windows): (u32, u32)) -> Result<()> {
+    fn record_sort(
+        &self,
+        recorder: &mut Recorder<'_>,
+        scratch: &Scratch,
+        (first, windows): (u32, u32),
+    ) -> Result<()> {
         let plan = &self.plan;
         let (count, sort, buffer, bits) = match self.scalars {
             Scalars::Elements(vector) => ("count_elements", "sort_elements", &vector.buffer, 0),
@@ -299,7 +315,12 @@ impl Device {
     }
 
     /// The sum for each vector, none of which is longer than the bases.
-    pub fn msm(&self, operation: &'static str, bases: &WgpuBases, vectors: &[Scalars<'_>]) -> Result<Vec<G1Projective>> {
+    pub fn msm(
+        &self,
+        operation: &'static str,
+        bases: &WgpuBases,
+        vectors: &[Scalars<'_>],
+    ) -> Result<Vec<G1Projective>> {
         let room = self.largest_binding().min(MOST_SCRATCH);
         let mut products = Vec::new();
         let mut owners = Vec::new();
@@ -352,8 +373,8 @@ impl Device {
             (limbs < Fq::MODULUS).then(|| Fq::new_unchecked(limbs))
         };
         let coordinates: Option<Vec<Fq>> = bytes.chunks_exact(ELEMENT as usize).map(coordinate).collect();
-        let coordinates = coordinates
-            .ok_or_else(|| self.failed(operation, "it returned a value that is no coordinate"))?;
+        let coordinates =
+            coordinates.ok_or_else(|| self.failed(operation, "it returned a value that is no coordinate"))?;
         Ok(coordinates.chunks_exact(4).map(affine).collect())
     }
 }
@@ -387,7 +408,10 @@ mod tests {
             for bits in [3, 10, 66, 255] {
                 for room in [1u64 << 20, 1 << 27, 1 << 31] {
                     let Some(plan) = Plan::new(1 << log_len, bits, room) else {
-                        assert!((SORTED << log_len) > room, "2^{log_len} scalars of {bits} bits in {room} bytes");
+                        assert!(
+                            (SORTED << log_len) > room,
+                            "2^{log_len} scalars of {bits} bits in {room} bytes"
+                        );
                         continue;
                     };
                     assert!(plan.windows * plan.window_bits >= bits && plan.together <= plan.windows);

@@ -23,12 +23,24 @@ impl<'a> Recorder<'a> {
     }
 
     /// Runs an entry point on `invocations` items in groups of [`GROUP`], with whole buffers at the bindings from 1 on.
-    pub fn dispatch(&mut self, kernel: Kernel, words: &[u32], buffers: &[&Buffer], invocations: usize) -> Result<()> {
+    pub fn dispatch(
+        &mut self,
+        kernel: Kernel,
+        words: &[u32],
+        buffers: &[&Buffer],
+        invocations: usize,
+    ) -> Result<()> {
         self.dispatch_groups(kernel, words, buffers, invocations.div_ceil(GROUP))
     }
 
     /// The same with a number of groups.
-    pub fn dispatch_groups(&mut self, kernel: Kernel, words: &[u32], buffers: &[&Buffer], groups: usize) -> Result<()> {
+    pub fn dispatch_groups(
+        &mut self,
+        kernel: Kernel,
+        words: &[u32],
+        buffers: &[&Buffer],
+        groups: usize,
+    ) -> Result<()> {
         if groups == 0 {
             return Ok(());
         }

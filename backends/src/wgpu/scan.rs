@@ -58,7 +58,14 @@ impl Scan {
     }
 
     /// Records the scan from the value that `first` holds.
-    fn record(&self, recorder: &mut Recorder<'_>, entries: Entries<'_>, first: &Buffer, out: &Buffer, device: &Device) -> Result<()> {
+    fn record(
+        &self,
+        recorder: &mut Recorder<'_>,
+        entries: Entries<'_>,
+        first: &Buffer,
+        out: &Buffer,
+        device: &Device,
+    ) -> Result<()> {
         let operation = "scan";
         if entries.len <= FEW {
             let words = self.words(entries, entries.len.max(1), 0);
@@ -69,7 +76,8 @@ impl Scan {
         let enters = device.storage(operation, bytes_of(blocks))?;
         let words = self.words(entries, BLOCK, 0);
         recorder.dispatch(kernel("fold"), &words, &[&owns, entries.buffer], blocks)?;
-        let above = Scan { ratio: self.ratio.pow([BLOCK as u64]), backwards: false, exclusive: true, ..*self };
+        let above =
+            Scan { ratio: self.ratio.pow([BLOCK as u64]), backwards: false, exclusive: true, ..*self };
         above.record(recorder, Entries { buffer: &owns, offset: 0, len: blocks }, first, &enters, device)?;
         recorder.dispatch(kernel("scan"), &words, &[out, entries.buffer, &enters], blocks)
     }
@@ -77,7 +85,13 @@ impl Scan {
 
 impl Device {
     /// As many values as there are entries from `offset` on.
-    pub fn scan(&self, operation: &'static str, scan: &Scan, first: Fr, source: (&WgpuScalars, usize)) -> Result<WgpuScalars> {
+    pub fn scan(
+        &self,
+        operation: &'static str,
+        scan: &Scan,
+        first: Fr,
+        source: (&WgpuScalars, usize),
+    ) -> Result<WgpuScalars> {
         let (entries, offset) = source;
         let len = entries.len.saturating_sub(offset);
         let values = self.vector(operation, len)?;

@@ -6,10 +6,10 @@ use ark_ff::{Field, One};
 use zkloom_kernels::cpu::ntt::generator;
 use zkloom_kernels::wgsl::Module;
 
+use super::WgpuBackend;
 use super::device::{Kernel, lock};
 use super::recorder::Recorder;
 use super::vectors::{Progression, WgpuScalars, words_of};
-use super::WgpuBackend;
 use crate::backend::{Direction, Result};
 
 /// Stages of one pass: 512 entries, the memory of a group that WebGPU guarantees.
@@ -62,7 +62,8 @@ impl WgpuBackend {
         let mut first = 0;
         for (number, &stages) in passes.iter().enumerate() {
             let scaled = inverse && number + 1 == passes.len();
-            let numbers = [log_size, first, stages, u32::from(inverse), roots.log_size, u32::from(scaled), 0, 0];
+            let numbers =
+                [log_size, first, stages, u32::from(inverse), roots.log_size, u32::from(scaled), 0, 0];
             let words = [&numbers[..], &words_of(&factor)].concat();
             let groups = 1usize << (log_size - stages);
             let kernel = |entry| Kernel { module: Module::Transform, entry };
@@ -92,7 +93,12 @@ impl WgpuBackend {
     }
 
     /// Values on a coset; arguments are checked by the caller.
-    pub(super) fn coset_values(&self, coefficients: &WgpuScalars, log_size: u32, shift: Fr) -> Result<WgpuScalars> {
+    pub(super) fn coset_values(
+        &self,
+        coefficients: &WgpuScalars,
+        log_size: u32,
+        shift: Fr,
+    ) -> Result<WgpuScalars> {
         let operation = "coset_ntt";
         let scaled = self.device.vector(operation, 1 << log_size)?;
         let mut recorder = Recorder::new(&self.device, operation)?;

@@ -108,7 +108,13 @@ impl Device {
         Ok(sum)
     }
 
-    pub fn add_scaled(&self, target: &WgpuScalars, offset: usize, factor: Fr, source: &WgpuScalars) -> Result<()> {
+    pub fn add_scaled(
+        &self,
+        target: &WgpuScalars,
+        offset: usize,
+        factor: Fr,
+        source: &WgpuScalars,
+    ) -> Result<()> {
         let operation = "add_scaled";
         let mut words = vec![source.len as u32, offset as u32, 0, 0];
         words.extend(words_of(&factor));

@@ -144,9 +144,7 @@ fn add(field: &Constants) -> String {
     for index in 0..8 {
         let (a, b) = (limb("a", index), limb("b", index));
         body.line(format!("let p{index} = {a} + {b}; let t{index} = p{index} + carry;"));
-        body.line(format!(
-            "carry = select(0u, 1u, p{index} < {a}) | select(0u, 1u, t{index} < p{index});"
-        ));
+        body.line(format!("carry = select(0u, 1u, p{index} < {a}) | select(0u, 1u, t{index} < p{index});"));
     }
     body.return_reduced(field);
     body.0 + "}\n"
@@ -159,9 +157,7 @@ fn subtract(field: &Constants) -> String {
     for index in 0..8 {
         let (a, b) = (limb("a", index), limb("b", index));
         body.line(format!("let d{index} = {a} - {b}; let s{index} = d{index} - borrow;"));
-        body.line(format!(
-            "borrow = select(0u, 1u, {a} < {b}) | select(0u, 1u, d{index} < borrow);"
-        ));
+        body.line(format!("borrow = select(0u, 1u, {a} < {b}) | select(0u, 1u, d{index} < borrow);"));
     }
     body.line("let mask = 0u - borrow; var carry = 0u;");
     for (index, word) in field.modulus.iter().enumerate() {

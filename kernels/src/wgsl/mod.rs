@@ -53,7 +53,9 @@ pub fn source(module: Module, arithmetic: Arithmetic) -> String {
     }
     let scalar = || field::functions(Field::Scalar, arithmetic) + SCALAR;
     match module {
-        Module::Vectors => parts.extend([scalar(), INTEGERS.into(), include_str!("../../wgsl/vectors.wgsl").into()]),
+        Module::Vectors => {
+            parts.extend([scalar(), INTEGERS.into(), include_str!("../../wgsl/vectors.wgsl").into()])
+        }
         Module::Transform => parts.extend([scalar(), include_str!("../../wgsl/transform.wgsl").into()]),
         Module::Scan => parts.extend([scalar(), include_str!("../../wgsl/scan.wgsl").into()]),
         Module::Interpreter { inputs } => {
@@ -61,10 +63,17 @@ pub fn source(module: Module, arithmetic: Arithmetic) -> String {
             parts.extend([scalar(), program::input_buffers(inputs), text.into()]);
         }
         Module::Boxes => parts.extend([scalar(), include_str!("../../wgsl/boxes.wgsl").into()]),
-        Module::Rows => parts.extend([scalar(), INTEGERS.into(), include_str!("../../wgsl/rows.wgsl").into()]),
-        Module::Digits => parts.extend([scalar(), INTEGERS.into(), include_str!("../../wgsl/digits.wgsl").into()]),
+        Module::Rows => {
+            parts.extend([scalar(), INTEGERS.into(), include_str!("../../wgsl/rows.wgsl").into()])
+        }
+        Module::Digits => {
+            parts.extend([scalar(), INTEGERS.into(), include_str!("../../wgsl/digits.wgsl").into()])
+        }
         Module::Points => {
-            parts.extend([field::functions(Field::Base, arithmetic), include_str!("../../wgsl/points.wgsl").into()]);
+            parts.extend([
+                field::functions(Field::Base, arithmetic),
+                include_str!("../../wgsl/points.wgsl").into(),
+            ]);
         }
     }
     parts.join("\n")

@@ -3,8 +3,8 @@
 //! Results get registers that are free again after their last reader; what does not reach the output is dropped. An operand is
 //! a word: its kind in the top four bits (0 register, 1 constant, 2 load), its number below.
 
-use std::collections::HashMap;
 use core::fmt::Write;
+use std::collections::HashMap;
 
 use crate::program::{Operand, Operation, Program};
 
@@ -43,7 +43,12 @@ pub fn encode(program: &Program, rows: usize) -> Option<Code> {
         return None;
     }
     let last_readers = last_readers(program)?;
-    let mut encoder = Encoder { rows, loads: Vec::new(), known: HashMap::new(), registers: vec![None; program.operations.len()] };
+    let mut encoder = Encoder {
+        rows,
+        loads: Vec::new(),
+        known: HashMap::new(),
+        registers: vec![None; program.operations.len()],
+    };
     let (mut free, mut made) = (Vec::new(), 0u32);
     let mut steps = Vec::new();
     for (index, operation) in program.operations.iter().enumerate() {
@@ -128,7 +133,8 @@ pub(super) fn input_buffers(inputs: u32) -> String {
     for index in 0..inputs {
         let binding = 5 + index;
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "@group(0) @binding({binding}) var<storage, read> input_{index}: array<Element>;");
+        let _ =
+            writeln!(text, "@group(0) @binding({binding}) var<storage, read> input_{index}: array<Element>;");
     }
     text.push_str("fn input_at(number: u32, index: u32) -> Element {\n    switch number {\n");
     for index in 1..inputs {
