@@ -195,17 +195,40 @@ fn matrices(plan: &Plan<'_>, graph: &IntegerGraph) -> Result<Vec<IntegerMatrix>,
                 matrices.push(IntegerMatrix { width: 1, entries: bias.clone() });
             }
             Content::Counts { length, from_end, .. } => {
-                let step = 1_i64 << plan.shift;
-                let counted = |row: u32, column: u32| if *from_end { column >= row } else { column <= row };
-                let row =
-                    |row: u32| (0..*length).map(move |column| if counted(row, column) { step } else { 0 });
-                let entries = (0..*length).flat_map(row).collect();
-                matrices.push(IntegerMatrix { width: *length, entries });
+                matrices.push(counting_matrix(plan.shift, *length, *from_end));
             }
             Content::Input | Content::Combination { .. } => {}
         }
     }
     Ok(matrices)
+}
+
+/// The matrix that counts the ones up to each index, or from each index on, in units of `2^shift`.
+fn counting_matrix(shift: u32, length: u32, from_end: bool) -> IntegerMatrix {
+    let step = 1_i64 << shift;
+    let counted = |row: u32, column: u32| if from_end { column >= row } else { column <= row };
+    let row = |row: u32| (0..length).map(move |column| if counted(row, column) { step } else { 0 });
+    IntegerMatrix { width: length, entries: (0..length).flat_map(row).collect() }
+}
+
+impl Compiled {
+    /// The matrices that follow from the layout alone, with their index in the circuit: the compiler's own. A key commits to their
+    /// rows without hiding, so everyone can make these commitments again; an audit does.
+    ///
+    /// # Errors
+    /// [`CompileError`] for a layout without a plan.
+    pub fn own_matrices(&self) -> Result<Vec<(usize, IntegerMatrix)>, CompileError> {
+        let plan = Plan::new(&self.layout.structure)?;
+        let of_matrix = |block: &crate::plan::PlannedBlock| match block.content {
+            Content::Product { .. } | Content::Bias { .. } => Some(None),
+            Content::Counts { length, from_end, .. } => {
+                Some(Some(counting_matrix(plan.shift, length, from_end)))
+            }
+            Content::Input | Content::Combination { .. } => None,
+        };
+        let matrices = plan.blocks.iter().filter_map(of_matrix).enumerate();
+        Ok(matrices.filter_map(|(index, matrix)| Some((index, matrix?))).collect())
+    }
 }
 
 fn choose_shape(

@@ -1,7 +1,7 @@
 //! Why a network has no circuit, and why an input has no witness.
 
 use thiserror::Error;
-use zkloom_model::integer_graph::GraphError;
+use zkloom_model::integer_graph::{GraphError, Interval};
 use zkloom_model::interpreter::RunError;
 use zkloom_model::interval::IntervalError;
 use zkloom_plonkish::CircuitError;
@@ -139,6 +139,19 @@ pub enum CompileError {
         layer: String,
         /// The arguments.
         interval: String,
+    },
+    /// A function that refuses values, with a domain that a circuit would show or could not keep.
+    #[error(
+        "layer `{layer}`: its function refuses values outside {domain}, but a circuit would take {widened}: tables hold zero, and \
+         with private weights they reach to powers of two. Give it that domain (quantising with a strict range does)"
+    )]
+    Strict {
+        /// The layer.
+        layer: String,
+        /// The function's domain.
+        domain: Interval,
+        /// The domain of a circuit's table.
+        widened: Interval,
     },
     /// An accumulator can be so large that equations modulo the field's order would not be equations of integers.
     #[error(

@@ -27,10 +27,12 @@ fn negated(patches: &[Patch]) -> impl Iterator<Item = Patch> + '_ {
 }
 
 impl Plan<'_> {
-    /// A function of the compiler's own, defined for all that its tensors' intervals allow.
+    /// A function of the compiler's own, defined for all that its tensors' intervals allow and nothing else: its table is shared
+    /// with none that reaches further. Beyond these intervals it is the wrong function (a clamp that cuts off, squares that stay
+    /// flat), so values there must be refused and not looked up, whatever intervals somebody states.
     fn own(&self, function: Activation, domain: Interval) -> Activated {
         let name = format!("{}.counted", self.layer());
-        Activated { name, node: self.current(), function, domain, restrictive: false }
+        Activated { name, node: self.current(), function, domain, restrictive: true }
     }
 
     /// A block with the activation of `2^shift` times a combination.

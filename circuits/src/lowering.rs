@@ -14,7 +14,6 @@ use crate::patches::{Part, Patch};
 use crate::plan::{Content, Plan, PlannedBlock, plonkish};
 use crate::products::{ELEMENT_ROLE, OUT_ROLE, POSITION_ROLE, ProductShape, ROLES, product_readings};
 use crate::reading::{Along, ReadDimension, Reading, Run};
-use crate::structure::widened;
 use crate::tables::split_into_sets;
 
 /// Rows at the end of each column that are random: one for each value that a proof shows of a tensor column, and three.
@@ -183,7 +182,7 @@ impl<'a> Lowering<'a> {
         // What the compiler itself contracts is no secret.
         let secret = matches!(block.content, Content::Product { .. } | Content::Bias { .. });
         let hidden = secret && !self.layout.choices.public_weights;
-        let stated = plonkish(if hidden { widened(interval) } else { interval });
+        let stated = plonkish(if hidden { interval.widened() } else { interval });
         let fits = is_single_valued(stated, Interval { min: 0, max: 0 }, 0);
         if fits { Ok(stated) } else { Err(too_large()) }
     }

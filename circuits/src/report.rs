@@ -33,6 +33,8 @@ pub struct LayerReport {
 pub struct CompileReport {
     /// The network's name.
     pub network: String,
+    /// Digest of the whole architecture, in hexadecimal: geometry, functions, stated intervals, no weights.
+    pub architecture: String,
     /// Its nodes in order.
     pub layers: Vec<LayerReport>,
     /// Rows of a column, lanes, table sets, fold and weights.
@@ -62,6 +64,7 @@ impl Compiled {
         let shape = shape_of(&self.circuit);
         CompileReport {
             network: self.layout.network().to_owned(),
+            architecture: self.layout.structure.digest().iter().map(|byte| format!("{byte:02x}")).collect(),
             layers: layers.unwrap_or_default(),
             shape,
             rows_in_use: self.layout.rows,

@@ -7,7 +7,7 @@ use zkloom_model::access::Access;
 use zkloom_model::integer_graph::{
     IntegerGraph, IntegerNode, IntegerOp, Interval, Product, Term, WeightMatrix,
 };
-use zkloom_model::interval::{IntervalError, channel_intervals, hull};
+use zkloom_model::interval::{IntervalError, channel_intervals, check_intervals, hull};
 use zkloom_model::rounding::requantise;
 use zkloom_plonkish::{Decode, DecodeError, Encode, Reader, Writer};
 
@@ -28,9 +28,10 @@ impl Structure {
     /// powers of two; scales are removed.
     ///
     /// # Errors
-    /// [`CompileError`] for a graph whose parts do not fit together, or whose values leave 64 bits.
+    /// [`CompileError`] for a graph whose parts do not fit together, whose values leave 64 bits or the intervals that it states,
+    /// and for functions whose domain a circuit could not keep: [`CompileError::Strict`].
     pub fn of(graph: &IntegerGraph, private_weights: bool) -> Result<Self, CompileError> {
-        graph.check_structure()?;
+        check_intervals(graph).map_err(interval_error)?;
         for tensor in &graph.tensors {
             element_count(&tensor.name, tensor.elements())?;
         }
@@ -45,9 +46,16 @@ impl Structure {
                 IntegerOp::Linear { .. } => true,
                 IntegerOp::Sum { bias, .. } if !bias.is_empty() => true,
                 IntegerOp::Activate { input, shift, domain, .. } => {
-                    let whole = covers(*domain, quotients(graph.tensor(*input).interval, *shift));
+                    let reached = quotients(graph.tensor(*input).interval, *shift);
+                    let whole = covers(*domain, reached);
+                    let given = *domain;
                     if private_weights && telling.get(input.0) == Some(&true) {
-                        *domain = widened(*domain);
+                        *domain = domain.widened();
+                    }
+                    // Padding cells have accumulator zero, so a table holds it.
+                    let kept = *domain == given && (given.contains(0) || !reached.contains(0));
+                    if !whole && !kept {
+                        return Err(strict(&node.name, given));
                     }
                     if whole {
                         // It stays whole over the interval that is stated.
@@ -60,7 +68,7 @@ impl Structure {
             let matrix = is_matrix(&node);
             let interval = if matrix {
                 let interval = graph.tensor(node.output).interval;
-                if private_weights { widened(interval) } else { interval }
+                if private_weights { interval.widened() } else { interval }
             } else {
                 hull(&channel_intervals(&node, &bare.tensors).map_err(interval_error)?)
             };
@@ -98,7 +106,27 @@ impl Structure {
         let (name, tensors) = (self.graph.name.clone(), self.graph.tensors.clone());
         let nodes = self.graph.nodes.iter().map(stand_in).collect();
         IntegerGraph { name, tensors, nodes, ..self.graph }.check_structure()?;
-        self.graph.nodes.iter().try_for_each(|node| self.check_node(node))
+        self.graph.nodes.iter().try_for_each(|node| self.check_node(node))?;
+        self.graph.nodes.iter().try_for_each(|node| self.check_interval(node))
+    }
+
+    /// What follows from other intervals is not for a description to state.
+    fn check_interval(&self, node: &IntegerNode) -> Result<(), CompileError> {
+        if is_matrix(node) {
+            return Ok(());
+        }
+        let derived = hull(&channel_intervals(node, &self.graph.tensors).map_err(interval_error)?);
+        let stated = self.graph.tensor(node.output).interval;
+        if derived == stated {
+            return Ok(());
+        }
+        let reason = format!("its values reach {derived}, the description states {stated}");
+        Err(CompileError::Unprovable { layer: node.name.clone(), reason })
+    }
+
+    /// Blake3 of the encoding: what two parties compare to know that they speak of one architecture.
+    pub fn digest(&self) -> [u8; 32] {
+        *blake3::hash(&self.to_vec()).as_bytes()
     }
 
     fn check_node(&self, node: &IntegerNode) -> Result<(), CompileError> {
@@ -154,6 +182,10 @@ fn interval_error(error: IntervalError) -> CompileError {
     }
 }
 
+fn strict(layer: &str, domain: Interval) -> CompileError {
+    CompileError::Strict { layer: layer.to_owned(), domain, widened: domain.widened() }
+}
+
 /// What accumulators of an interval can be once they are requantised.
 pub(crate) fn quotients(accumulators: Interval, shift: u32) -> Interval {
     Interval { min: requantise(accumulators.min, shift), max: requantise(accumulators.max, shift) }
@@ -182,15 +214,6 @@ fn without_weights(node: &IntegerNode) -> IntegerNode {
     IntegerNode { name: node.name.clone(), op, output: node.output }
 }
 
-/// The least interval `-2^k ..= 2^k - 1` that holds another, or all integers of 64 bits.
-pub fn widened(interval: Interval) -> Interval {
-    let fits = |bits: &u32| interval.min >= -(1_i64 << bits) && interval.max < 1_i64 << bits;
-    match (0..63).find(fits) {
-        Some(bits) => Interval { min: -(1 << bits), max: (1 << bits) - 1 },
-        None => Interval { min: i64::MIN, max: i64::MAX },
-    }
-}
-
 impl Encode for Structure {
     fn encode(&self, writer: &mut Writer) {
         // Writing to memory cannot fail for this type; an empty graph would be refused when it is read.
@@ -211,25 +234,5 @@ impl Decode for Structure {
         let damaged = |_| reader.invalid("the parts of the network's structure do not fit together");
         structure.check().map_err(damaged)?;
         Ok(structure)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn widening_is_to_the_next_power_of_two() {
-        let widen = |min, max| {
-            let Interval { min, max } = widened(Interval { min, max });
-            (min, max)
-        };
-        assert_eq!(widen(0, 0), (-1, 0));
-        assert_eq!(widen(0, 1), (-2, 1));
-        assert_eq!(widen(-5, 3), (-8, 7));
-        assert_eq!(widen(-8, 7), (-8, 7));
-        assert_eq!(widen(-8, 8), (-16, 15));
-        assert_eq!(widen(i64::MIN, 0), (i64::MIN, i64::MAX));
-        assert_eq!(widen(0, i64::MAX), (i64::MIN, i64::MAX));
     }
 }

@@ -79,7 +79,7 @@ pub enum Command {
 /// Which device works, and with how many threads.
 #[derive(Clone, Debug, Args)]
 pub struct Device {
-    /// Device: auto or cpu; one that can't be used is an error, never replaced
+    /// Device: auto, cpu, cuda, icicle or wgpu (`zkloom doctor` lists them); one that can't be used is an error, never replaced
     #[arg(long, default_value = "auto", value_name = "NAME")]
     pub backend: String,
     /// Processor threads; all by default

@@ -20,6 +20,17 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// The least interval `-2^k ..= 2^k - 1` that holds this one, or all integers of 64 bits: as much as may be shown of one that
+    /// depends on private weights.
+    #[must_use]
+    pub fn widened(self) -> Self {
+        let fits = |bits: &u32| self.min >= -(1_i64 << bits) && self.max < 1_i64 << bits;
+        match (0..63).find(fits) {
+            Some(bits) => Self { min: -(1 << bits), max: (1 << bits) - 1 },
+            None => Self { min: i64::MIN, max: i64::MAX },
+        }
+    }
+
     /// Whether `value` lies inside.
     #[must_use]
     pub fn contains(&self, value: i64) -> bool {
@@ -556,5 +567,25 @@ impl IntegerGraph {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widening_is_to_the_next_power_of_two() {
+        let widen = |min, max| {
+            let Interval { min, max } = Interval { min, max }.widened();
+            (min, max)
+        };
+        assert_eq!(widen(0, 0), (-1, 0));
+        assert_eq!(widen(0, 1), (-2, 1));
+        assert_eq!(widen(-5, 3), (-8, 7));
+        assert_eq!(widen(-8, 7), (-8, 7));
+        assert_eq!(widen(-8, 8), (-16, 15));
+        assert_eq!(widen(i64::MIN, 0), (i64::MIN, i64::MAX));
+        assert_eq!(widen(0, i64::MAX), (i64::MIN, i64::MAX));
     }
 }

@@ -7,10 +7,10 @@
 
 use zkloom_backends::{Backend, BackendError};
 use zkloom_plonkish::origin::check_public_origins;
-use zkloom_plonkish::{Circuit, FixedValues};
+use zkloom_plonkish::{Circuit, FixedValues, IntegerMatrix};
 use zkloom_verifier::VerifyingKey;
 
-use crate::key::{KeyError, check_fixed_shapes, check_values, checked_bases, commit_fixed};
+use crate::key::{KeyError, check_fixed_shapes, check_values, checked_bases, commit_fixed, commit_rows};
 use crate::srs::Srs;
 
 /// Why a key is not the key of the described fixed columns.
@@ -33,6 +33,18 @@ pub enum AuditError {
         index: usize,
         /// Its name.
         name: String,
+    },
+    /// A commitment to a row of a matrix that everyone knows is not the one of its values.
+    #[error(
+        "matrix {index} (`{name}`), row {row}: the key commits to other values than the architecture gives; do not use this key"
+    )]
+    Matrix {
+        /// Index of the matrix.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// The row.
+        row: usize,
     },
     /// Circuit, values or SRS break a rule of key generation.
     #[error(transparent)]
@@ -61,8 +73,9 @@ pub fn check_rules(circuit: &Circuit, fixed: &FixedValues) -> Result<(), KeyErro
     Ok(check_public_origins(circuit, fixed)?)
 }
 
-/// Checks that a key's commitments to fixed columns are those of `fixed`, under the rules of [`check_rules`], with an SRS
-/// whose points are checked against its pin. `srs` must hold the Lagrange points of the circuit's rows.
+/// Checks that a key's commitments to fixed columns are those of `fixed`, under the rules of [`check_rules`], and that those to
+/// the rows of matrices that everyone `known`s (with their index in the circuit) are those of their entries, with an SRS whose
+/// points are checked against its pin. `srs` must hold the Lagrange points of the circuit's rows.
 ///
 /// # Errors
 /// [`AuditError`], naming what differs.
@@ -71,6 +84,7 @@ pub fn check_fixed<B: Backend>(
     srs: &Srs,
     key: &VerifyingKey,
     fixed: &FixedValues,
+    known: &[(usize, IntegerMatrix)],
 ) -> Result<(), AuditError> {
     let (wanted, found) = (key.srs(), srs.pin().identity());
     if wanted != found {
@@ -78,10 +92,33 @@ pub fn check_fixed<B: Backend>(
     }
     let circuit = key.circuit();
     check_rules(circuit, fixed)?;
-    let (_, lagrange) = checked_bases(backend, srs, circuit)?;
+    let (powers, lagrange) = checked_bases(backend, srs, circuit)?;
     let points = commit_fixed(backend, &lagrange, fixed)?;
     // As many on both sides: the key's own check and `check_fixed_shapes` count them.
     let differs = key.fixed().iter().zip(&points).position(|(held, made)| held != made);
     let name = |index: usize| circuit.fixed.get(index).map_or_else(String::new, |column| column.name.clone());
-    differs.map_or(Ok(()), |index| Err(AuditError::Fixed { index, name: name(index) }))
+    if let Some(index) = differs {
+        return Err(AuditError::Fixed { index, name: name(index) });
+    }
+    known.iter().try_for_each(|(index, matrix)| check_matrix(backend, &powers, key, (*index, matrix)))
+}
+
+/// Every row of a matrix that has nothing to hide.
+fn check_matrix<B: Backend>(
+    backend: &B,
+    powers: &B::Bases,
+    key: &VerifyingKey,
+    (index, matrix): (usize, &IntegerMatrix),
+) -> Result<(), AuditError> {
+    let differs = |row: usize| {
+        let name = key.circuit().matrices.get(index).map_or_else(String::new, |matrix| matrix.name.clone());
+        AuditError::Matrix { index, name, row }
+    };
+    let rows: Vec<&[i64]> = matrix.iter_rows().collect();
+    let held = key.matrices().get(index).map_or(&[][..], Vec::as_slice);
+    let points = commit_rows(backend, powers, &rows)?;
+    if held.len() != points.len() {
+        return Err(differs(held.len().min(points.len())));
+    }
+    held.iter().zip(&points).position(|(held, made)| held != made).map_or(Ok(()), |row| Err(differs(row)))
 }

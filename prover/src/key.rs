@@ -264,6 +264,15 @@ pub(crate) fn commit_fixed<B: Backend>(
     commit_integers(backend, lagrange, &columns, |_| G1Projective::default())
 }
 
+/// Commitments to the rows of a matrix, without hiding.
+pub(crate) fn commit_rows<B: Backend>(
+    backend: &B,
+    powers: &B::Bases,
+    rows: &[&[i64]],
+) -> Result<Vec<G1Affine>, BackendError> {
+    commit_integers(backend, powers, rows, |_| G1Projective::default())
+}
+
 /// Makes a key. `srs` must hold the Lagrange points of the circuit's rows (see [`Srs::ensure_lagrange`]).
 pub fn generate<B: Backend>(
     backend: &B,

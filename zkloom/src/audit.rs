@@ -51,6 +51,8 @@ pub struct Audited {
     pub circuit: String,
     /// Name of the network.
     pub network: String,
+    /// Rows of the compiler's own matrices whose commitments were made again.
+    pub own_matrix_rows: usize,
     /// Fixed columns whose commitments were made again.
     pub fixed_columns: usize,
     /// Fixed values on which the layout and the description agree.
@@ -95,6 +97,12 @@ impl Description {
     /// Circuit, fixed values and layout.
     pub fn parts(&self) -> &zkloom_circuits::Compiled {
         &self.circuit
+    }
+
+    /// The whole architecture as JSON: every layer with what it reads, its geometry, its function value by value and the
+    /// intervals that are stated for it. No weights are in it.
+    pub fn architecture_json(&self) -> String {
+        serde_json::to_string_pretty(self.circuit.layout.structure.graph()).unwrap_or_default()
     }
 
     /// Sizes layer by layer, as the description states them.
@@ -148,14 +156,19 @@ impl Verifier {
         zkloom_circuits::audit(&description.circuit)
             .map_err(|source| Error::Description { place: description.place.clone(), source })?;
         let (fixed, key) = (&description.circuit.fixed, &self.key);
+        let own = description
+            .circuit
+            .own_matrices()
+            .map_err(|error| Error::Description { place: description.place.clone(), source: error.into() })?;
         let backend = devices::open(backend, None, circuit.log_rows)?.backend;
         with_backend!(&backend, backend => {
-            zkloom_prover::audit::check_fixed(backend, &srs.inner, key, fixed)
+            zkloom_prover::audit::check_fixed(backend, &srs.inner, key, fixed, &own)
         })?;
         Ok(Audited {
             key: hex(&key.digest()),
             circuit: hex(&circuit.digest()),
             network: self.network.clone(),
+            own_matrix_rows: own.iter().map(|(_, matrix)| matrix.rows()).sum(),
             fixed_columns: fixed.columns.len(),
             fixed_values: fixed.columns.iter().map(Vec::len).sum(),
             architecture: description.report(),
@@ -169,7 +182,7 @@ impl Verifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{Compiled, Imported, Keyed, SetupOptions};
+    use crate::session::{Compiled, Imported, Keyed, Quantised, SetupOptions};
     use zkloom_circuits::{CompileOptions, WeightVisibility};
     use zkloom_model::data::Dataset;
     use zkloom_model::quantise::QuantisationOptions;
@@ -245,7 +258,7 @@ mod tests {
             push(set.values[1], 5);
             push(set.tag, 3);
         }
-        let two_valued = two_valued.setup(&world.srs, &SetupOptions::default()).unwrap();
+        let two_valued = two_valued.setup_unchecked(&world.srs, &SetupOptions::default()).unwrap();
         names(
             two_valued.verifier().audit(&description, &world.srs, "cpu"),
             &["fixed column 2", "commits to other"],
@@ -295,6 +308,85 @@ mod tests {
         wrong.inner.set_lagrange(log_rows, stranger.inner.lagrange(log_rows).unwrap().to_vec()).unwrap();
         let error = honest.audit(&description, &wrong, "cpu").unwrap_err();
         assert!(error.to_string().contains("Lagrange points do not belong"), "{error}");
+    }
+
+    /// The digits network with the index of its largest output.
+    fn with_arg_max() -> Quantised {
+        use zkloom_model::integer_graph::{Activation, IntegerNode, IntegerOp, Interval, TensorId};
+        let fixture = |name: &str| format!("{}/../fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+        let calibration = Dataset::load(fixture("digits-calibration.npz")).unwrap();
+        let imported = Imported::from_file(fixture("digits-mlp.onnx")).unwrap();
+        let mut quantised = imported.quantise(&calibration, &QuantisationOptions::default()).unwrap();
+        let graph = &mut quantised.graph;
+        let (logits, shift) = (graph.output, graph.shift);
+        let mut tensor = graph.tensor(logits).clone();
+        let reached = tensor.interval;
+        let requantised = |value| zkloom_model::rounding::requantise(value, shift);
+        let domain = Interval { min: requantised(reached.min), max: requantised(reached.max) };
+        let function = Activation::Clamp { min: -128, max: 127 };
+        tensor.name = "clamped".to_owned();
+        tensor.interval = function.image(domain);
+        let clamped = TensorId(graph.tensors.len());
+        graph.tensors.push(tensor.clone());
+        let op = IntegerOp::Activate { input: logits, shift, function, domain };
+        graph.nodes.push(IntegerNode { name: "clamp".to_owned(), op, output: clamped });
+        (tensor.name, tensor.shape, tensor.interval) =
+            ("index".to_owned(), vec![1], Interval { min: 0, max: 9 });
+        let index = TensorId(graph.tensors.len());
+        graph.tensors.push(tensor);
+        let op = IntegerOp::ArgMax { input: clamped, length: 10, inner: 1, last: false };
+        graph.nodes.push(IntegerNode { name: "index".to_owned(), op, output: index });
+        graph.output = index;
+        quantised
+    }
+
+    /// With a counting matrix of its own, a key maker could have any index as the largest element's.
+    #[test]
+    fn another_matrix_in_place_of_the_compilers() {
+        let quantised = with_arg_max();
+        let compiled = quantised.compile(&CompileOptions::default()).unwrap();
+        let mut srs = Srs::development(compiled.srs_log_size()).unwrap();
+        srs.ensure_lagrange(compiled.circuit().log_rows, None).unwrap();
+        let honest = compiled.setup(&srs, &SetupOptions::default()).unwrap();
+        let audited = honest.verifier().audit(&honest.description(), &srs, "cpu").unwrap();
+        assert_eq!(audited.own_matrix_rows, 10);
+
+        let mut weights = zkloom_circuits::weights(&quantised.graph).unwrap();
+        let counts = weights.last_mut().unwrap();
+        counts.entries.swap(11, 12);
+        let circuit = compiled.circuit().clone();
+        let backend = zkloom_backends::CpuBackend::new(None).unwrap();
+        let values = (compiled.circuit.fixed.clone(), weights);
+        let hash = honest.key.verifying().hash();
+        let made = zkloom_prover::key::generate(&backend, &srs.inner, circuit, values, hash).unwrap();
+        let mut forged = honest.verifier();
+        forged.key = made.verifying().clone().with_context(forged.key.context());
+        names(forged.audit(&honest.description(), &srs, "cpu"), &["matrix", "counts", "row 1"]);
+    }
+
+    #[test]
+    fn a_file_with_the_circuit_of_another_network() {
+        use zkloom_model::integer_graph::{Activation, IntegerOp};
+        use zkloom_plonkish::{Decode, Encode};
+        let compiled =
+            compiled(&CompileOptions { weights: WeightVisibility::Public, ..CompileOptions::default() });
+        assert!(Compiled::from_slice(&compiled.to_vec()).is_ok());
+        let mut other = compiled.clone();
+        for node in &mut other.graph.nodes {
+            if let IntegerOp::Activate { function: Activation::Clamp { max, .. }, .. } = &mut node.op {
+                *max /= 4;
+            }
+        }
+        assert!(Compiled::from_slice(&other.to_vec()).is_err());
+        // A circuit that is not the compiler's makes no keys.
+        let mut changed = compiled;
+        changed.circuit.fixed.columns[TAG][0] += 1;
+        let srs = Srs::development(changed.srs_log_size()).unwrap();
+        names(changed.setup(&srs, &SetupOptions::default()).map(|_| unreachable()), &["fixed column 1"]);
+    }
+
+    fn unreachable() -> Audited {
+        panic!("keys were made")
     }
 
     #[test]

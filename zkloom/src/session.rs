@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use zkloom_backends::with_backend;
 use zkloom_circuits::compile::{INPUT_IDENTIFIER, OUTPUT_IDENTIFIER};
+use zkloom_circuits::structure::Structure;
 use zkloom_circuits::{CompileOptions, CompileReport};
 use zkloom_model::data::Dataset;
 use zkloom_model::float_graph::FloatGraph;
@@ -67,7 +68,7 @@ impl Imported {
 /// A network in integers, with a report on what that cost in accuracy.
 #[derive(Clone, Debug)]
 pub struct Quantised {
-    graph: IntegerGraph,
+    pub(crate) graph: IntegerGraph,
     report: QuantisationReport,
 }
 
@@ -161,6 +162,22 @@ fn read_graph(reader: &mut Reader<'_>) -> core::result::Result<IntegerGraph, Dec
     Ok(graph)
 }
 
+/// Whether a layout is one of this network: a file could hold two that do not belong together, and whoever makes keys from it
+/// believes that they are the keys of its network.
+fn check_network(
+    graph: &IntegerGraph,
+    layout: &zkloom_circuits::Layout,
+    reader: &Reader<'_>,
+) -> core::result::Result<(), DecodeError> {
+    let structure = Structure::of(graph, !layout.choices.public_weights);
+    match structure.is_ok_and(|structure| structure == layout.structure) {
+        true => Ok(()),
+        false => {
+            Err(reader.invalid("the circuit is not one of the network beside it; compile the model again"))
+        }
+    }
+}
+
 impl Encode for Compiled {
     fn encode(&self, writer: &mut Writer) {
         write_graph(&self.graph, writer);
@@ -178,6 +195,7 @@ impl Decode for Compiled {
             .layout
             .check(&circuit.circuit)
             .map_err(|_| reader.invalid("the layout does not fit the circuit"))?;
+        check_network(&graph, &circuit.layout, reader)?;
         Ok(Self { graph, circuit, quantisation: String::decode(reader)? })
     }
 }
@@ -243,7 +261,20 @@ impl Compiled {
     }
 
     /// Makes the keys. The SRS must hold Lagrange points for the circuit's rows; see [`Srs::ensure_lagrange`].
+    ///
+    /// The circuit is compared with what the compiler makes of the network first: it may come from a file of somebody else's.
+    ///
+    /// # Errors
+    /// [`Error::Description`] for a circuit that is not the compiler's, and those of key generation.
     pub fn setup(&self, srs: &Srs, options: &SetupOptions) -> Result<Keyed> {
+        let place = || "the compiled circuit".to_owned();
+        zkloom_circuits::audit(&self.circuit)
+            .map_err(|source| Error::Description { place: place(), source })?;
+        self.setup_unchecked(srs, options)
+    }
+
+    /// Makes keys of whatever circuit is there.
+    pub(crate) fn setup_unchecked(&self, srs: &Srs, options: &SetupOptions) -> Result<Keyed> {
         let weights = zkloom_circuits::weights(&self.graph)?;
         let shape = self.circuit.circuit.clone();
         let values = (self.circuit.fixed.clone(), weights);
@@ -297,6 +328,7 @@ impl Decode for Keyed {
         };
         let circuit = keyed.key.verifying().circuit();
         keyed.layout.check(circuit).map_err(|_| reader.invalid("the layout does not fit the circuit"))?;
+        check_network(&keyed.graph, &keyed.layout, reader)?;
         let labels = labels(circuit, &keyed.graph);
         if keyed.key.verifying().context() != context(&keyed.graph.name, &labels, keyed.srs_kind()) {
             return Err(reader.invalid("the network is not the one that the key is bound to"));

@@ -55,7 +55,7 @@ fn a_device_that_computes_wrongly_is_replaced_after_the_second_time() {
 #[test]
 fn a_passing_fault_costs_one_proof_more() {
     let (keyed, digit) = keyed();
-    for method in [Method::Msm, Method::Run, Method::InverseCosetNtt, Method::BatchInvert] {
+    for method in [Method::Msm, Method::Run, Method::InverseCosetNtt, Method::Combine] {
         let [first, second] = two(&keyed, &digit, &Faulty::once(cpu(), method, 1));
         assert_eq!(
             (first.device(), first.faults().len()),

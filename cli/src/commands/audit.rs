@@ -16,16 +16,19 @@ use crate::console::{Console, Outcome};
 use crate::text::{duration, table};
 
 /// What was checked, in the order of the checks.
-const CHECKED: [&str; 4] = [
+const CHECKED: [&str; 5] = [
     "the description is of the key's circuit and network",
     "circuit, tables, selectors and tags are what zkLoom's compiler makes of the architecture below",
     "the SRS is the key's, and its points are the powers and Lagrange points of its tau",
     "the key commits to exactly the described fixed columns",
+    "the key commits to the compiler's own matrices, which count for the index of the largest element",
 ];
 
 /// What then holds.
 const HOLDS: &str = "One key, one function: if the weights' rows that the key commits to are no longer than their matrices, \
-    two proofs under this key with the same input have the same output, and the function is a network of the architecture above.";
+    two proofs under this key with the same input have the same output, and the function is a network of the architecture above \
+    (all of it, geometry and functions value by value, with --architecture). Intervals that the maker states too narrow refuse \
+    inputs; they never give another output.";
 
 /// What an audit cannot see.
 const OPEN: &str = "Not checked: the weights. Their rows remain what the key maker committed to; that these are no longer than \
@@ -50,7 +53,10 @@ pub struct Arguments {
     /// SRS that the key was made with, whole: `zkloom srs import` makes it from the ceremony's file
     #[arg(long, value_name = "FILE")]
     srs: PathBuf,
-    /// Device: auto or cpu; one that can't be used is an error, never replaced
+    /// Write the whole architecture as JSON: what each layer reads, its geometry, functions value by value, stated intervals
+    #[arg(long, value_name = "FILE")]
+    architecture: Option<PathBuf>,
+    /// Device: auto, cpu, cuda, icicle or wgpu (`zkloom doctor` lists them); one that can't be used is an error, never replaced
     #[arg(long, default_value = "auto", value_name = "NAME")]
     backend: String,
 }
@@ -69,6 +75,9 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
     let key = arguments.key.display();
     let audited = verifier.audit(&description, &srs, &arguments.backend).with_context(|| key.to_string())?;
     let elapsed = start.elapsed();
+    if let Some(path) = &arguments.architecture {
+        zkloom::files::write_atomic(path, description.architecture_json().as_bytes(), false)?;
+    }
     if audited.insecure_srs {
         console.warn(INSECURE);
     }

@@ -223,9 +223,10 @@ pub fn report_text(report: &CompileReport) -> String {
         .collect();
     let shape = &report.shape;
     format!(
-        "{}\n2^{} rows ({} in use), lanes {}, table sets {} ({} table rows), shift {}, weights {}, linear claims {}\n\
+        "{}\narchitecture {}\n2^{} rows ({} in use), lanes {}, table sets {} ({} table rows), shift {}, weights {}, linear claims {}\n\
          predicted: proof {}, proving memory {}",
         table(&["layer", "operator", "shape", "rows", "accumulators", "table rows"], &rows),
+        report.architecture,
         shape.log_rows,
         report.rows_in_use,
         shape.lanes,

@@ -13,8 +13,10 @@ const MARGIN: i64 = 8;
 /// Least margin, in requantised steps.
 const LEAST_MARGIN: i64 = 4;
 
-/// Restricts the domain of every requantisation to what the samples reach, widened by an eighth at either end, with zero; and
-/// the intervals of all tensors to what follows from that.
+/// Restricts the domain of every requantisation to what the samples reach, widened by an eighth at either end and then to powers
+/// of two, `-2^k ..= 2^k - 1`: a circuit with private weights shows domains in no other form, and executor and circuit must refuse
+/// the same values. A domain that would then hold all that its accumulators reach stays as it is. The intervals of all tensors
+/// become what follows from that.
 pub(super) fn restrict(graph: &mut IntegerGraph, samples: &Samples) -> Result<(), QuantiseError> {
     let inputs: Vec<&[f32]> = samples.iter().collect();
     let of_sample = |input: &&[f32]| -> Result<Vec<Interval>, QuantiseError> {
@@ -40,7 +42,10 @@ pub(super) fn restrict(graph: &mut IntegerGraph, samples: &Samples) -> Result<()
         if let IntegerOp::Activate { domain, .. } = &mut graph.nodes[index].op {
             let margin = ((seen.max - seen.min) / MARGIN).max(LEAST_MARGIN);
             let wide = Interval { min: seen.min - margin, max: seen.max + margin };
-            *domain = Interval { min: domain.min.max(wide.min), max: domain.max.min(wide.max) };
+            let wide = wide.widened();
+            if !(wide.contains(domain.min) && wide.contains(domain.max)) {
+                *domain = wide;
+            }
         }
         let node = &graph.nodes[index];
         let interval = hull(&channel_intervals(node, &graph.tensors)?);
