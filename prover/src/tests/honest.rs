@@ -3,12 +3,12 @@
 use zkloom_plonkish::mock::MockChecker;
 use zkloom_verifier::{HashKind, Proof, SrsPin, VerifyError, verify, verify_batch};
 
-use zkloom_backends::{CpuBackend, Tier};
+use zkloom_backends::{Backend, CpuBackend, Tier};
 use zkloom_verifier::transcript::HashTranscript;
 
 use super::sample::{ALL, Kind, Sample, Shape};
 use crate::device::Prover;
-use crate::prove::Honest;
+use crate::prove::{Honest, Stage};
 use crate::randomness::Blinding;
 
 fn accepted(shape: &Shape) {
@@ -62,6 +62,33 @@ fn one_seed_gives_the_same_bytes_at_every_tier_and_number_of_threads() {
     for (tier, threads, bytes) in &proofs {
         assert_eq!(*bytes, proofs[0].2, "{tier:?}, {threads} threads");
     }
+}
+
+/// Bytes to and from the device between the end of the trace's round and the end of the opening.
+fn transferred(log_rows: u32) -> (usize, [u64; 2]) {
+    let sample = Sample::new(&Shape { kinds: ALL.to_vec(), log_rows, ..Shape::default() });
+    let input = sample.input(&sample.inputs);
+    let prover = Prover::new(&sample.backend, &sample.srs, &sample.key).unwrap();
+    let meter = sample.backend.meter();
+    let mut seen = Vec::new();
+    prover
+        .prove(&input, &mut |stage| {
+            seen.push((stage, [meter.uploaded_bytes(), meter.downloaded_bytes()]));
+        })
+        .unwrap();
+    let at = |wanted| seen.iter().find(|(stage, _)| *stage == wanted).unwrap().1;
+    let (from, to) = (at(Stage::Contraction), at(Stage::SelfCheck));
+    (Proof::encoded_length(&sample.circuit), [to[0] - from[0], to[1] - from[1]])
+}
+
+/// Once the trace is on the device, what crosses the border is challenges, blinding, points and values: as much for many rows as
+/// for few, and no more than some proofs.
+#[test]
+fn vectors_stay_on_the_device() {
+    let (length, few) = transferred(9);
+    let (_, many) = transferred(12);
+    assert_eq!(few, many);
+    assert!(few.iter().sum::<u64>() < 4 * length as u64, "{few:?} bytes for a proof of {length}");
 }
 
 #[test]
