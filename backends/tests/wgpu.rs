@@ -145,6 +145,34 @@ fn programs_may_have_many_inputs() {
     assert_eq!(device.download(&found).unwrap(), cpu.download(&expected).unwrap());
 }
 
+/// Threads that share a device do not disturb each other.
+#[test]
+fn threads_share_a_device() {
+    let Some(device) = device() else { return };
+    let points = &points(300);
+    let bases = device.upload_bases(points).unwrap();
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let (device, bases) = (&device, &bases);
+            scope.spawn(move || {
+                let values = elements(256, seed);
+                let expected = {
+                    let cpu = cpu();
+                    let bases = cpu.upload_bases(&points[..256]).unwrap();
+                    cpu.msm(&bases, &[&cpu.upload(&values).unwrap()]).unwrap()
+                };
+                for _ in 0..5 {
+                    let mut vector = device.upload(&values).unwrap();
+                    device.ntt(&mut vector, Direction::Forward).unwrap();
+                    device.ntt(&mut vector, Direction::Inverse).unwrap();
+                    assert_eq!(device.download(&vector).unwrap(), values);
+                    assert_eq!(device.msm(bases, &[&vector]).unwrap(), expected);
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let Some(device) = device() else { return };

@@ -120,7 +120,7 @@ impl Device {
     ) -> Result<()> {
         let coordinate = if source.is_some() { Coordinate::Output } else { Coordinate::Position };
         let layout = Layout::new(boxes, coordinate)
-            .filter(|layout| layout.table as u64 * ENTRY <= self.largest_binding());
+            .filter(|layout| layout.table as u64 * ENTRY <= self.largest_binding);
         let Some(layout) = layout else {
             // Too much for one dispatch: half of the boxes at a time.
             let (first, second) = boxes.split_at(boxes.len() / 2);
@@ -156,7 +156,7 @@ impl Device {
     ) -> Result<()> {
         let operation = "boxes";
         let [boxes, axes, table] = descriptions;
-        let window = ((self.largest_binding() / ACCUMULATOR) as usize).min(high + 1 - low);
+        let window = ((self.largest_binding / ACCUMULATOR) as usize).min(high + 1 - low);
         let sums = self.storage(operation, window as u64 * ACCUMULATOR)?;
         let unused = self.storage(operation, 0)?;
         let entries = source.map_or(&unused, |source| &source.buffer);

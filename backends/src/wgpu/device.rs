@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ::wgpu as gpu;
 use gpu::{Buffer, BufferUsages, ErrorFilter};
@@ -17,6 +18,9 @@ const GUARANTEED_BUFFERS: u32 = 8;
 
 /// Bytes of the smallest buffer: a shader's list has at least one entry, the largest of which is a point.
 const LEAST_BYTES: u64 = 128;
+
+/// Longest time from the end of the device's work to the word of it.
+const TOLD: Duration = Duration::from_secs(30);
 
 /// An entry point of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +38,8 @@ pub(super) struct Device {
     pub meter: Meter,
     pub device: gpu::Device,
     pub queue: gpu::Queue,
+    /// Bytes that a shader can see of one buffer.
+    pub largest_binding: u64,
     limits: gpu::Limits,
     fault: Arc<Mutex<Option<String>>>,
     modules: Mutex<HashMap<Module, gpu::ShaderModule>>,
@@ -137,16 +143,12 @@ impl Device {
             meter: Meter::default(),
             device,
             queue,
+            largest_binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             limits,
             fault,
             modules: Mutex::default(),
             pipelines: Mutex::default(),
         })
-    }
-
-    /// Bytes that a shader can see of one buffer.
-    pub fn largest_binding(&self) -> u64 {
-        self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size)
     }
 
     /// Storage buffers that a shader may bind.
@@ -178,7 +180,7 @@ impl Device {
     /// A buffer of at least one entry of any kind, its contents zero.
     pub fn buffer(&self, operation: &'static str, bytes: u64, usage: BufferUsages) -> Result<Buffer> {
         let size = bytes.max(LEAST_BYTES).checked_next_multiple_of(16).unwrap_or(u64::MAX);
-        if size > self.largest_binding() {
+        if size > self.largest_binding {
             return Err(self.out_of_memory(operation, bytes));
         }
         let scope = self.device.push_error_scope(ErrorFilter::OutOfMemory);
@@ -234,7 +236,8 @@ impl Device {
         let waited = self.device.poll(gpu::PollType::wait_indefinitely());
         self.check(operation)?;
         waited.map_err(|error| self.failed(operation, error.to_string()))?;
-        match receiver.try_recv() {
+        // Another thread's wait may have taken up the result and be about to tell it.
+        match receiver.recv_timeout(TOLD) {
             Ok(Ok(())) => {}
             _ => return Err(self.failed(operation, "the result could not be read; the device may be lost")),
         }

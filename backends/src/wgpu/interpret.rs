@@ -116,7 +116,7 @@ impl Session<'_> {
     ) -> Result<()> {
         let loads = &self.code.loads;
         let rows = output.len;
-        let room = (self.device.largest_binding() / ELEMENT) as usize / loads.len();
+        let room = (self.device.largest_binding / ELEMENT) as usize / loads.len();
         let piece = room.min(rows);
         if piece == 0 {
             return Err(self.device.out_of_memory("run", bytes_of(loads.len())));

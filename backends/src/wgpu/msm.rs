@@ -102,7 +102,8 @@ impl Plan {
         };
         let window_bits = WINDOW_BITS.min_by_key(cost)?;
         let windows = bits.div_ceil(window_bits);
-        // Sorted entries, and two points for each piece of 32, take as many bytes; buckets take a point each.
+        // Sorted entries, and two points for each piece of 32 (and of what is left), take as many bytes; buckets a point each.
+        let room = room.saturating_sub(2 * POINT);
         let of_window = (len as u64 * SORTED).max(POINT << (window_bits - 1)).max(1);
         let together = u64::from(windows).min(room / of_window);
         (together > 0).then_some(Self { len, window_bits, windows, together: together as u32 })
@@ -171,7 +172,7 @@ impl Scratch {
             counts: device.storage("msm", 4 * count as u64)?,
             blocks,
             sorted: device.storage("msm", SORTED * entries as u64)?,
-            buckets: device.storage("msm", POINT * count as u64)?,
+            buckets: device.storage("msm", POINT * (count as u64 - 1))?,
             levels: levels(device, 2 * entries.div_ceil(PIECE))?,
             weighed: levels(device, together * plan.buckets().div_ceil(BUCKETS))?,
             sums: device.storage("msm", POINT * together as u64)?,
@@ -298,7 +299,7 @@ impl Product<'_> {
 impl Device {
     pub fn upload_bases(&self, bases: &[G1Affine]) -> Result<WgpuBases> {
         let operation = "upload_bases";
-        let part_len = (self.largest_binding() / AFFINE) as usize;
+        let part_len = (self.largest_binding / AFFINE) as usize;
         let mut parts = Vec::with_capacity(bases.len().div_ceil(part_len));
         for part in bases.chunks(part_len) {
             let mut bytes = Vec::with_capacity(part.len() * AFFINE as usize);
@@ -321,7 +322,7 @@ impl Device {
         bases: &WgpuBases,
         vectors: &[Scalars<'_>],
     ) -> Result<Vec<G1Projective>> {
-        let room = self.largest_binding().min(MOST_SCRATCH);
+        let room = self.largest_binding.min(MOST_SCRATCH);
         let mut products = Vec::new();
         let mut owners = Vec::new();
         for (owner, &scalars) in vectors.iter().enumerate() {

@@ -1,0 +1,82 @@
+//! What needs a look behind the interface: a lost device, and work that does not fit one binding.
+
+use ark_bn254::{Fr, G1Affine};
+use ark_ec::AffineRepr;
+use ark_ff::One;
+use zkloom_kernels::program::{Operand, Operation, Program};
+
+use super::WgpuBackend;
+use crate::backend::{Backend, Direction, Result};
+use crate::cpu::CpuBackend;
+use crate::error::BackendError;
+use crate::laws::{self, Method, Options};
+
+fn opened() -> Option<WgpuBackend> {
+    let refused = |error: &BackendError| {
+        assert_ne!(std::env::var("ZKLOOM_REQUIRE_WGPU").as_deref(), Ok("1"), "{error}");
+        println!("skipped: {error}");
+    };
+    WgpuBackend::open(0).inspect_err(refused).ok()
+}
+
+/// A device that is gone is an error of every later call, and never a panic.
+#[test]
+fn a_lost_device_is_an_error() {
+    let Some(backend) = opened() else { return };
+    let values = vec![Fr::from(3u64); 64];
+    let mut vector = backend.upload(&values).expect("the device is there");
+    let bases = backend.upload_bases(&[G1Affine::generator(); 64]).expect("the device is there");
+    backend.device.device.destroy();
+    let lost = |result: Result<()>| match result {
+        Err(BackendError::Device { reason, .. }) => assert!(!reason.is_empty()),
+        other => panic!("{other:?}"),
+    };
+    lost(backend.download(&vector).map(drop));
+    lost(backend.upload(&values).map(drop));
+    lost(backend.ntt(&mut vector, Direction::Forward));
+    lost(backend.batch_invert(&mut vector));
+    lost(backend.msm(&bases, &[&vector]).map(drop));
+    lost(backend.evaluate(&[&vector], Fr::one()).map(drop));
+}
+
+/// A device that shows shaders only this much of a buffer: 2^13 elements, 2^12 points.
+fn narrow_view() -> Option<WgpuBackend> {
+    let mut backend = opened()?;
+    backend.device.largest_binding = 1 << 18;
+    Some(backend)
+}
+
+#[test]
+fn work_is_cut_to_what_shaders_can_see() {
+    let Some(backend) = narrow_view() else { return };
+    assert_eq!(backend.capabilities().max_log_size, 13);
+    let options = Options { sizes: vec![8000], seed: 3 };
+    for method in [Method::Msm, Method::MsmIntegers, Method::ExpandBoxes, Method::ContractBoxes] {
+        // The laws of products try one scalar more than bases, which must still fit.
+        assert_eq!(laws::check_method(&backend, method, &options), Ok(()));
+    }
+    let long = backend.zeros((1 << 13) + 1);
+    assert!(matches!(long, Err(BackendError::OutOfMemory { needed, .. }) if needed == (1 << 18) + 32));
+}
+
+#[test]
+fn gathered_inputs_are_cut_to_what_shaders_can_see() {
+    let Some(backend) = narrow_view() else { return };
+    let cpu = CpuBackend::new(Some(1)).expect("a thread can be started");
+    let (inputs, rows) = (50u32, 1000u64);
+    let operations = (0..inputs).map(|index| {
+        let before = if index == 0 { Operand::Constant(0) } else { Operand::Result(index - 1) };
+        let read = Operand::Input { index, rotation: 41 * index as i32 - 900 };
+        if index % 2 == 0 { Operation::Add(before, read) } else { Operation::Multiply(before, read) }
+    });
+    let output = Some(Operand::Result(inputs - 1));
+    let program = Program { inputs, constants: 1, operations: operations.collect(), output };
+    let column = |index: u32| (0..rows).map(|row| Fr::from(row * 77 + u64::from(index))).collect::<Vec<_>>();
+    let columns: Vec<Vec<Fr>> = (0..inputs).map(column).collect();
+    let ours: Result<Vec<_>> = columns.iter().map(|column| backend.upload(column)).collect();
+    let theirs: Result<Vec<_>> = columns.iter().map(|column| cpu.upload(column)).collect();
+    let (ours, theirs) = (ours.expect("they fit"), theirs.expect("they fit"));
+    let found = backend.run(&program, &ours.iter().collect::<Vec<_>>(), &[Fr::one()]).expect("it runs");
+    let expected = cpu.run(&program, &theirs.iter().collect::<Vec<_>>(), &[Fr::one()]).expect("it runs");
+    assert_eq!(backend.download(&found).expect("it is there"), cpu.download(&expected).expect("it is there"));
+}
