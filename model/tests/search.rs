@@ -5,9 +5,12 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Network, window};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use zkloom_model::data::Dataset;
 use zkloom_model::float_graph::FloatGraph;
 use zkloom_model::function::Function;
+use zkloom_model::interval::check_intervals;
 use zkloom_model::onnx::import;
 use zkloom_model::quantise::{
     Change, LossMeasure, ProvingCost, QuantisationOptions, QuantiseError, RangePolicy, SearchError,
@@ -273,6 +276,47 @@ fn layers_have_the_bits_that_they_are_given() {
     assert!(matches!(&error, QuantiseError::UnknownLayer { layer } if layer == "no such layer"), "{error}");
     let error = refused(&of(&[("gelu", 3)]));
     assert!(matches!(error, QuantiseError::Option { option: "bits", found: 3, .. }), "{error}");
+}
+
+/// Root mean square error of the outputs over the calibration set, over that of the outputs themselves.
+fn relative_error(float: &FloatGraph, integer: &IntegerGraph, data: &Dataset) -> f64 {
+    let (mut signal, mut noise) = (0.0, 0.0);
+    for sample in data.samples(&float.values[float.input.0].shape).expect("samples").iter() {
+        let floats = float.run(sample).expect("float").swap_remove(float.output.0);
+        let input = integer.quantise_input(sample).expect("input");
+        let values = integer.run(&input).expect("run");
+        assert_eq!(values, integer.interpret(&input).expect("interpreter"));
+        for (float, integer) in floats.iter().zip(integer.dequantise_output(&values[integer.output.0])) {
+            signal += f64::from(*float).powi(2);
+            noise += f64::from(float - integer).powi(2);
+        }
+    }
+    (noise / signal).sqrt()
+}
+
+#[test]
+fn any_mixture_of_bits_runs_and_follows_the_floats() {
+    let (net, data) = network(5);
+    let error = |options: &QuantisationOptions| {
+        let graph = quantise(&net.graph, &data, options).expect("quantise").graph;
+        check_intervals(&graph).expect("intervals");
+        relative_error(&net.graph, &graph, &data)
+    };
+    let uniform = |bits| error(&QuantisationOptions { bits, ..Default::default() });
+    let (coarse, fine) = (uniform(4), uniform(12));
+    let mut random = ChaCha8Rng::seed_from_u64(12);
+    let mut total = 0.0;
+    for round in 0..40 {
+        let mut layer_bits = BTreeMap::new();
+        for node in net.graph.nodes.iter().filter(|_| random.random_bool(0.7)) {
+            layer_bits.insert(node.name.clone(), 4 + (u32::from(node.name.as_bytes()[0]) * round) % 9);
+        }
+        let range = if round % 2 == 0 { RangePolicy::Saturate } else { RangePolicy::Strict };
+        let mixed = error(&QuantisationOptions { layer_bits, range, ..Default::default() });
+        assert!(mixed < 1.5 * coarse && mixed > 0.5 * fine, "{mixed} of {coarse} to {fine}");
+        total += mixed;
+    }
+    println!("error {coarse} at 4 bits, {fine} at 12, {} on average in mixtures", total / 40.0);
 }
 
 #[test]

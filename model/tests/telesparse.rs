@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use zkloom_model::data::Dataset;
-use zkloom_model::float_graph::{FloatGraph, FloatOp};
+use zkloom_model::float_graph::{FloatGraph, FloatNode, FloatOp, ValueId};
 use zkloom_model::onnx::import;
 use zkloom_model::quantise::{LossMeasure, QuantisationOptions, SearchOptions, TableCost, quantise, search};
 use zkloom_model::teleport::{Granularity, TeleportOptions, Threshold, teleport};
@@ -80,8 +80,60 @@ fn table_rows(graph: &IntegerGraph) -> i64 {
     rows.max().unwrap_or(0)
 }
 
+/// The logits of a prover with one fixed-point step for all weights and values, as theirs is: both are rounded to multiples of
+/// `2^-bits`.
+fn fixed_point(graph: &FloatGraph, input: &[f32], bits: i32) -> Vec<f32> {
+    let mut values = vec![Vec::new(); graph.values.len()];
+    values[graph.input.0] = rounded(input, bits);
+    for node in &graph.nodes {
+        let result = match &node.op {
+            FloatOp::Sum { terms, bias } => {
+                let mut sum = bias.clone();
+                sum.resize(graph.values[node.output.0].elements(), 0.0);
+                for term in terms {
+                    let read = &values[term.input.0];
+                    term.access.for_each(|to, from| sum[to] += term.coefficient * read[from]);
+                }
+                sum
+            }
+            op => alone(graph, node, &values[op.inputs()[0].0], bits),
+        };
+        values[node.output.0] = rounded(&result, bits);
+    }
+    values.swap_remove(graph.output.0)
+}
+
+fn rounded(values: &[f32], bits: i32) -> Vec<f32> {
+    let step = (-bits as f32).exp2();
+    values.iter().map(|value| (value / step).round() * step).collect()
+}
+
+/// Runs a node that reads one value, with rounded weights.
+fn alone(graph: &FloatGraph, node: &FloatNode, read: &[f32], bits: i32) -> Vec<f32> {
+    let mut op = node.op.clone();
+    match &mut op {
+        FloatOp::Linear { input, weights, bias } | FloatOp::Convolution { input, weights, bias, .. } => {
+            weights.values = rounded(&weights.values, bits);
+            *bias = rounded(bias, bits);
+            *input = ValueId(0);
+        }
+        FloatOp::Pointwise { input, .. } | FloatOp::Reshape { input } => *input = ValueId(0),
+        _ => panic!("ResNet-20 has no other operations"),
+    }
+    let values = [node.op.inputs()[0], node.output].map(|id| graph.values[id.0].clone()).to_vec();
+    let nodes = vec![FloatNode { name: node.name.clone(), op, output: ValueId(1) }];
+    let (input, output) = (ValueId(0), ValueId(1));
+    let one = FloatGraph { name: "one".into(), values, nodes, input, output };
+    one.run(read).expect("run").swap_remove(1)
+}
+
 /// Prints a row of the table: ranges on all variants, and the error of 8-bit integers against the original's floats.
-fn measure(name: &str, graph: &FloatGraph, original: &FloatGraph, images: &[Vec<f32>]) -> (Vec<f32>, f64) {
+fn measure(
+    name: &str,
+    graph: &FloatGraph,
+    original: &FloatGraph,
+    images: &[Vec<f32>],
+) -> (Vec<f32>, f64, f64) {
     let ranges: Vec<f32> = images.iter().map(|image| range(graph, image)).collect();
     let quantised = quantise(graph, &dataset(images), &QuantisationOptions::default()).expect("quantise");
     let errors = images.iter().flat_map(|image| {
@@ -95,21 +147,30 @@ fn measure(name: &str, graph: &FloatGraph, original: &FloatGraph, images: &[Vec<
         root_mean_square(images.iter().flat_map(|image| {
             logits(graph, image).into_iter().zip(logits(original, image)).collect::<Vec<_>>()
         }));
+    let fixed = [12, 8, 7].map(|bits| {
+        root_mean_square(images.iter().flat_map(|image| {
+            fixed_point(graph, image, bits).into_iter().zip(logits(original, image)).collect::<Vec<_>>()
+        }))
+    });
     let (rows, shift) = (table_rows(&quantised.graph), quantised.graph.shift);
     let cells: Vec<String> = ranges.iter().map(|range| format!("{range:>6.2}")).collect();
     println!(
-        "{name:28} {}  integers {error:.4}, floats {floats:.1e}, shift {shift}, {rows} rows",
-        cells.join(" ")
+        "{name:28} {}  error: integers {error:.4}, floats {floats:.1e}, fixed point 2^-12 {:.4}, 2^-8 {:.3}, \
+         2^-7 {:.3}; shift {shift}, {rows} rows",
+        cells.join(" "),
+        fixed[0],
+        fixed[1],
+        fixed[2],
     );
-    (ranges, error)
+    (ranges, error, fixed[1])
 }
 
 fn compare(folder: &Path, name: &str, images: &[Vec<f32>]) {
     let load = |suffix: &str| import(folder.join(format!("{name}{suffix}.onnx"))).expect("network");
     let (original, released) = (load(""), load("_teleported"));
     println!("{name}: ranges of ReLUs on {NAMES:?}");
-    let (before, error) = measure("original", &original, &original, images);
-    let (theirs, _) = measure("released, teleported", &released, &original, images);
+    let (before, error, fixed) = measure("original", &original, &original, images);
+    let (theirs, ..) = measure("released, teleported", &released, &original, images);
     let automatic = TeleportOptions::default();
     let rules = [
         ("automatic", automatic.clone()),
@@ -120,11 +181,13 @@ fn compare(folder: &Path, name: &str, images: &[Vec<f32>]) {
     for (calibration, count) in [("image", 1), ("all", images.len())] {
         for (rule, options) in &rules {
             let ours = teleport(&original, &dataset(&images[..count]), options).expect("teleport");
-            let (ranges, own) = measure(&format!("{rule}, {calibration}"), &ours.graph, &original, images);
+            let (ranges, own, own_fixed) =
+                measure(&format!("{rule}, {calibration}"), &ours.graph, &original, images);
             println!("  {}", ours.report.to_string().replace('\n', "\n  "));
             // Channels trade activations against weights, fitted to the calibration set.
             let limit = if options.granularity == Granularity::Channel { 1.1 } else { 1.02 };
             assert!(own <= limit * error, "{own} {error}");
+            assert!(*rule != "automatic" || own_fixed <= 1.1 * fixed, "{own_fixed} {fixed}");
             for ((own, theirs), before) in ranges.iter().zip(&theirs).zip(&before) {
                 assert!(own <= theirs && own <= before, "{ranges:?} {theirs:?} {before:?}");
             }
