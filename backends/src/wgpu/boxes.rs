@@ -1,7 +1,7 @@
 //! Geometric boxes: tables of the axes' entries, atomic sums, reduction.
 
 use ::wgpu::Buffer;
-use ark_ff::Zero;
+use ark_ff::{Field, Zero};
 use zkloom_kernels::geometry::{Coordinate, GeometricBox, Segment};
 use zkloom_kernels::wgsl::Module;
 
@@ -9,7 +9,6 @@ use super::device::{Device, Kernel};
 use super::recorder::Recorder;
 use super::vectors::{WgpuScalars, words_of};
 use crate::backend::Result;
-use crate::error::BackendError;
 
 /// Entries of a table that one invocation writes, and entries of an innermost axis that one takes; the shader has the same.
 const TABLE_CHUNK: usize = 16;
@@ -68,8 +67,6 @@ impl Layout {
         if axes.is_empty() {
             axes.push(&point);
         }
-        let count =
-            |axis: &[Segment]| axis.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.count));
         // Innermost is an axis that sums to one output, so that few additions are atomic; else the longest one.
         axes.sort_by_key(|axis| {
             let sums =
@@ -105,6 +102,37 @@ impl Layout {
     }
 }
 
+/// Number of an axis' entries (saturating).
+fn count(axis: &[Segment]) -> usize {
+    axis.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.count))
+}
+
+/// A box in two parts: its longest axis, which has at least two entries, is cut in the middle.
+fn halves(geometric: &GeometricBox) -> [GeometricBox; 2] {
+    let mut parts = [geometric.clone(), geometric.clone()];
+    let longest = (0..geometric.axes.len()).max_by_key(|&axis| count(&geometric.axes[axis]));
+    let Some(axis) = longest else { return parts };
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    let mut left = count(&geometric.axes[axis]) / 2;
+    for segment in &geometric.axes[axis] {
+        let before = segment.count.min(left);
+        left -= before;
+        first.push(Segment { count: before, ..*segment });
+        if before < segment.count {
+            second.push(Segment {
+                start: segment.start + before * segment.step,
+                output_start: segment.output_start.saturating_add(before.saturating_mul(segment.output_step)),
+                count: segment.count - before,
+                scale: segment.scale * segment.ratio.pow([before as u64]),
+                ..*segment
+            });
+        }
+    }
+    parts[0].axes[axis] = first;
+    parts[1].axes[axis] = second;
+    parts
+}
+
 fn bytes(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
@@ -122,13 +150,19 @@ impl Device {
         let layout = Layout::new(boxes, coordinate)
             .filter(|layout| layout.table as u64 * ENTRY <= self.largest_binding);
         let Some(layout) = layout else {
-            // Too much for one dispatch: half of the boxes at a time.
-            let (first, second) = boxes.split_at(boxes.len() / 2);
-            if first.is_empty() {
-                return Err(BackendError::Unsupported { device: self.name.clone(), operation });
-            }
-            self.add_boxes(operation, target, source, first)?;
-            return self.add_boxes(operation, target, source, second);
+            // Too much for one dispatch: half of the boxes, or of the only one, at a time.
+            let (first, second) = match boxes {
+                [only] => {
+                    let [first, second] = halves(only);
+                    (vec![first], vec![second])
+                }
+                _ => {
+                    let (first, second) = boxes.split_at(boxes.len() / 2);
+                    (first.to_vec(), second.to_vec())
+                }
+            };
+            self.add_boxes(operation, target, source, &first)?;
+            return self.add_boxes(operation, target, source, &second);
         };
         let Some(extent) = layout.extent else { return self.check(operation) };
         let mut recorder = Recorder::new(self, operation)?;

@@ -29,15 +29,18 @@ fn passes(log_size: u32) -> Vec<u32> {
 }
 
 impl WgpuBackend {
-    /// Roots for at least this size; kept, and made again when a larger transform comes.
-    fn roots(&self, recorder: &mut Recorder<'_>, operation: &'static str, log_size: u32) -> Result<Roots> {
+    /// Roots for at least this size; kept, and made again when a larger transform comes. They are kept once the device has been
+    /// told to make them, so that no other thread's transform can come before.
+    fn roots(&self, operation: &'static str, log_size: u32) -> Result<Roots> {
         let mut kept = lock(&self.roots);
         if let Some(roots) = kept.as_ref().filter(|roots| roots.log_size >= log_size) {
             return Ok(roots.clone());
         }
         let powers = self.device.vector(operation, 1 << (log_size - 1))?;
         let spare = self.device.storage(operation, 0)?;
-        Progression::powers_of(generator(log_size)).record(recorder, &powers, (None, 0), &spare)?;
+        let mut recorder = Recorder::new(&self.device, operation)?;
+        Progression::powers_of(generator(log_size)).record(&mut recorder, &powers, (None, 0), &spare)?;
+        recorder.submit()?;
         let roots = Roots { log_size, buffer: powers.buffer };
         *kept = Some(roots.clone());
         Ok(roots)
@@ -52,7 +55,7 @@ impl WgpuBackend {
         direction: Direction,
     ) -> Result<()> {
         let log_size = entries.len.ilog2();
-        let roots = self.roots(recorder, operation, log_size)?;
+        let roots = self.roots(operation, log_size)?;
         let factor = match direction {
             Direction::Forward => Fr::one(),
             Direction::Inverse => Fr::from(2u64).pow([u64::from(log_size)]).inverse().unwrap_or_default(),
