@@ -12,10 +12,12 @@ mod ops;
 mod proto;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::path::Path;
 
 pub use error::{ImportError, UnsupportedOperator};
+pub use write::{WriteError, write, write_bytes};
 
 use crate::float_graph::FloatGraph;
 
