@@ -24,6 +24,7 @@ ARROWS = {
     "model": set(),
     "verifier": {"plonkish"},
     "backends": {"kernels"},
+    "capi": {"backends"},
     "prover": {"plonkish", "verifier", "backends"},
     "circuits": {"plonkish", "model"},
     "zkloom": {"plonkish", "verifier", "prover", "backends", "model", "circuits"},
@@ -42,7 +43,7 @@ FORBIDDEN_PACKAGES = {
     "cli": ["tract.*", "ark-.*"],
 }
 ANYHOW_CRATE = "cli"
-UNSAFE_CRATES = {"kernels", "backends"}
+UNSAFE_CRATES = {"kernels", "backends", "capi"}
 # Files outside those crates that map files into memory.
 UNSAFE_FILES = {"zkloom/src/content.rs"}
 FORBID_UNSAFE_CRATES = ("verifier", "plonkish")
