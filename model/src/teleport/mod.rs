@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::data::{DataError, Dataset, Samples};
-use crate::float_graph::{FloatGraph, FloatGraphError, FloatNode, FloatOp};
+use crate::float_graph::{FloatGraph, FloatGraphError, FloatNode, FloatOp, ValueId};
 use crate::quantise::BITS;
 use channels::{Reader, balance};
 use groups::{Bundle, Groups, channel_start};
@@ -186,8 +186,8 @@ pub fn teleport(
     if options.granularity == Granularity::Channel {
         balance_channels(graph, &groups, &before, options.bits, &mut factors);
     }
-    let balanced = scale::scaled(graph, &groups, &factors);
     let choice = if options.granularity == Granularity::Channel {
+        let balanced = scale::scaled(graph, &groups, &factors);
         threshold::choose(&balanced, &groups, &profile(&balanced, &groups, &samples)?, options)
     } else {
         threshold::choose(graph, &groups, &before, options)
@@ -195,21 +195,22 @@ pub fn teleport(
     for (bundle, factor) in groups.bundles.iter().zip(&choice.factors) {
         bundle.classes.iter().for_each(|&class| factors[class as usize] *= factor);
     }
-    let changed = factors.iter().any(|&factor| factor != 1.0);
-    let scaled = scale::scaled(graph, &groups, &factors);
-    let judged = judge((graph, scaled), (&groups, &factors), &samples)?;
-    let outcome = if changed { judged.outcome } else { Outcome::Unchanged };
+    let judged = if factors.iter().any(|&factor| factor != 1.0) {
+        judge((graph, scale::scaled(graph, &groups, &factors)), (&groups, &factors), &samples)?
+    } else {
+        let comparison = Comparison { deviations: vec![0.0; graph.values.len()], profile: before.clone() };
+        Judged { graph: graph.clone(), outcome: Outcome::Unchanged, comparison }
+    };
     let profiles = (&before, &judged.comparison.profile);
-    let kept = outcome == Outcome::Applied;
     let report = TeleportReport {
-        outcome,
+        outcome: judged.outcome,
         threshold: choice.threshold,
         deviation: judged.comparison.deviations[graph.output.0],
         functions: report::functions(graph, profiles),
         groups: report::groups(graph, &groups, profiles, &factors),
         held: groups.held,
     };
-    Ok(Teleported { graph: if kept { judged.graph } else { graph.clone() }, report })
+    Ok(Teleported { graph: judged.graph, report })
 }
 
 fn check_options(options: &TeleportOptions) -> Result<(), TeleportError> {
@@ -272,28 +273,28 @@ fn readers<'a>(
     nodes.filter_map(reader).collect()
 }
 
-/// A scaled network with what its comparison with the original says.
+/// The network that is kept, with what a comparison with the original says.
 struct Judged {
     graph: FloatGraph,
     outcome: Outcome,
     comparison: Comparison,
 }
 
-/// Runs both networks and decides whether the second computes what the first does.
+/// Runs both networks, and keeps the second if it computes what the first does.
 fn judge(
     (before, after): (&FloatGraph, FloatGraph),
     (groups, factors): (&Groups, &[f64]),
     samples: &Samples,
 ) -> Result<Judged, TeleportError> {
     let comparison = compare((before, &after), (groups, factors), samples)?;
-    let differs = |id: &crate::float_graph::ValueId| comparison.deviations[id.0] > ROUNDING;
-    let outcome = if differs(&before.output) {
-        let first = before.nodes.iter().map(|node| node.output).find(differs).unwrap_or(before.output);
-        Outcome::Undone { layer: layer_of(before, first), deviation: comparison.deviations[first.0] }
-    } else {
-        Outcome::Applied
-    };
-    Ok(Judged { graph: after, outcome, comparison })
+    let differs = |id: &ValueId| comparison.deviations[id.0] > ROUNDING;
+    if !differs(&before.output) {
+        return Ok(Judged { graph: after, outcome: Outcome::Applied, comparison });
+    }
+    let first = before.nodes.iter().map(|node| node.output).find(differs).unwrap_or(before.output);
+    let outcome =
+        Outcome::Undone { layer: layer_of(before, first), deviation: comparison.deviations[first.0] };
+    Ok(Judged { graph: before.clone(), outcome, comparison })
 }
 
 #[cfg(test)]
@@ -315,7 +316,10 @@ mod tests {
         let data = Dataset::new(vec![2, 2], vec![1.0, 0.5, -0.25, 1.0], None).expect("data");
         let samples = data.samples(&[2]).expect("samples");
         let judged = |graph: &FloatGraph, scaled: FloatGraph| {
-            judge((graph, scaled), (&groups, &factors), &samples).expect("both run").outcome
+            let judged = judge((graph, scaled.clone()), (&groups, &factors), &samples).expect("both run");
+            let kept = if judged.outcome == Outcome::Applied { &scaled } else { graph };
+            assert_eq!(&judged.graph, kept);
+            judged.outcome
         };
         let scaled = scale::scaled(&graph, &groups, &factors);
         assert_eq!(judged(&graph, scaled.clone()), Outcome::Applied);
