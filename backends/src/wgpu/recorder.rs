@@ -49,7 +49,8 @@ impl<'a> Recorder<'a> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let parameters = device.buffer(self.operation, bytes.len() as u64, usage)?;
-        device.write(&parameters, 0, &bytes);
+        // Parameters are a part of the launch, which is counted.
+        device.queue.write_buffer(&parameters, 0, &bytes);
         let whole = |buffer| BindingResource::Buffer(BufferBinding { buffer, offset: 0, size: None });
         let bound = core::iter::once(&parameters).chain(buffers.iter().copied());
         let entries: Vec<BindGroupEntry<'_>> = (0u32..)
