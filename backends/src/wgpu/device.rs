@@ -1,6 +1,7 @@
 //! A device opened through wgpu: buffers, pipelines, errors.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use ::wgpu as gpu;
 use gpu::{Buffer, BufferUsages, ErrorFilter};
 use zkloom_kernels::wgsl::{self, Arithmetic, Module};
 
+use super::cache::DiskCache;
 use crate::backend::Result;
 use crate::error::BackendError;
 use crate::meter::Meter;
@@ -44,6 +46,7 @@ pub(super) struct Device {
     fault: Arc<Mutex<Option<String>>>,
     modules: Mutex<HashMap<Module, gpu::ShaderModule>>,
     pipelines: Mutex<HashMap<Kernel, gpu::ComputePipeline>>,
+    disk: Option<DiskCache>,
 }
 
 /// What a poisoned lock guards is still sound here: it is changed by single insertions.
@@ -97,9 +100,28 @@ pub(super) fn find() -> Vec<Found> {
     adapters().into_iter().enumerate().map(found).collect()
 }
 
+/// The adapter's device with all that the adapter allows and the shaders use.
+fn request(
+    adapter: &gpu::Adapter,
+    arithmetic: Arithmetic,
+) -> core::result::Result<(gpu::Device, gpu::Queue), gpu::RequestDeviceError> {
+    let needed = match arithmetic {
+        Arithmetic::Wide => gpu::Features::SHADER_INT64,
+        Arithmetic::Narrow => gpu::Features::empty(),
+    };
+    let descriptor = gpu::DeviceDescriptor {
+        required_features: needed | (adapter.features() & gpu::Features::PIPELINE_CACHE),
+        required_limits: adapter.limits(),
+        memory_hints: gpu::MemoryHints::Performance,
+        ..Default::default()
+    };
+    pollster::block_on(adapter.request_device(&descriptor))
+}
+
 impl Device {
-    /// Opens an adapter by number, with 64-bit integers in shaders only where they are wanted and there.
-    pub fn open(number: usize, wanted: Option<Arithmetic>) -> Result<Self> {
+    /// Opens an adapter by number, with 64-bit integers in shaders only where they are wanted and there. What is compiled for it
+    /// is kept in a folder, if there is one.
+    pub fn open(number: usize, wanted: Option<Arithmetic>, folder: Option<PathBuf>) -> Result<Self> {
         let name = format!("wgpu:{number}");
         let unavailable = |reason: String| BackendError::Unavailable { name: name.clone(), reason };
         let adapters = adapters();
@@ -122,22 +144,15 @@ impl Device {
             None if has_wide => Arithmetic::Wide,
             None => Arithmetic::Narrow,
         };
-        let limits = adapter.limits();
-        let descriptor = gpu::DeviceDescriptor {
-            required_features: match arithmetic {
-                Arithmetic::Wide => gpu::Features::SHADER_INT64,
-                Arithmetic::Narrow => gpu::Features::empty(),
-            },
-            required_limits: limits.clone(),
-            memory_hints: gpu::MemoryHints::Performance,
-            ..Default::default()
-        };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+        let (device, queue) = request(adapter, arithmetic)
             .map_err(|error| unavailable(format!("its driver refuses to open it: {error}")))?;
+        let limits = adapter.limits();
         let fault = Arc::new(Mutex::new(None));
         watch(&device, &fault);
+        let info = adapter.get_info();
         Ok(Self {
-            description: describe(&adapter.get_info()),
+            description: describe(&info),
+            disk: DiskCache::open(&device, &info, folder),
             name,
             arithmetic,
             meter: Meter::default(),
@@ -274,7 +289,7 @@ impl Device {
             module,
             entry_point: Some(kernel.entry),
             compilation_options,
-            cache: None,
+            cache: self.disk.as_ref().map(DiskCache::for_compilation),
         });
         // Scopes end in the reverse of the order in which they began.
         let errors: Vec<gpu::Error> =

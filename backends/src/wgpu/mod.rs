@@ -1,11 +1,13 @@
 //! Any GPU with Vulkan, Metal or DirectX 12, through wgpu; also the software devices of such drivers, which tests run on.
 //!
-//! Shaders are WGSL and compiled when first used. Vectors are single buffers, so that their length is limited by what a shader can
+//! Shaders are WGSL and compiled when first used; where the driver allows it, they are kept on disk (`ZKLOOM_CACHE` names the folder;
+//! empty, nothing is kept). Vectors are single buffers, so that their length is limited by what a shader can
 //! see of one buffer (128 MiB at least: 2^22 field elements); longer ones are refused as [`BackendError::OutOfMemory`]. Operations are
 //! queued, and the host waits only where a result crosses back. The driver's errors and the loss of the device are kept and become
 //! the error of the next call.
 
 mod boxes;
+mod cache;
 mod device;
 mod integers;
 mod interpret;
@@ -17,6 +19,7 @@ mod tests;
 mod transform;
 mod vectors;
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
@@ -60,7 +63,7 @@ impl WgpuBackend {
     /// # Errors
     /// [`BackendError::Unavailable`](crate::BackendError::Unavailable) if there is none of that number or its driver refuses.
     pub fn open(number: usize) -> Result<Self> {
-        Self::opened(Device::open(number, None))
+        Self::opened(number, None, cache::folder())
     }
 
     /// The same, with a chosen way to multiply; [`WgpuBackend::open`] takes the wide one where the device has it.
@@ -68,11 +71,12 @@ impl WgpuBackend {
     /// # Errors
     /// As for [`WgpuBackend::open`], and if the device lacks what the arithmetic needs.
     pub fn with_arithmetic(number: usize, arithmetic: Arithmetic) -> Result<Self> {
-        Self::opened(Device::open(number, Some(arithmetic)))
+        Self::opened(number, Some(arithmetic), cache::folder())
     }
 
-    fn opened(device: Result<Device>) -> Result<Self> {
-        Ok(Self { device: Box::new(device?), roots: Mutex::new(None) })
+    fn opened(number: usize, arithmetic: Option<Arithmetic>, folder: Option<PathBuf>) -> Result<Self> {
+        let device = Box::new(Device::open(number, arithmetic, folder)?);
+        Ok(Self { device, roots: Mutex::new(None) })
     }
 
     /// How the device's shaders multiply.

@@ -30,6 +30,9 @@ const COUNTS: usize = 32;
 /// Bits of a window.
 const WINDOW_BITS: core::ops::RangeInclusive<u32> = 3..=15;
 
+/// Most points of a part of the bases, which bounds what must be sorted at once.
+const MOST_POINTS: usize = 1 << 22;
+
 /// Most bytes of any scratch buffer.
 const MOST_SCRATCH: u64 = 1 << 29;
 
@@ -299,7 +302,7 @@ impl Product<'_> {
 impl Device {
     pub fn upload_bases(&self, bases: &[G1Affine]) -> Result<WgpuBases> {
         let operation = "upload_bases";
-        let part_len = (self.largest_binding / AFFINE) as usize;
+        let part_len = ((self.largest_binding / AFFINE) as usize).min(MOST_POINTS);
         let mut parts = Vec::with_capacity(bases.len().div_ceil(part_len));
         for part in bases.chunks(part_len) {
             let mut bytes = Vec::with_capacity(part.len() * AFFINE as usize);
@@ -410,7 +413,7 @@ mod tests {
                 for room in [1u64 << 20, 1 << 27, 1 << 31] {
                     let Some(plan) = Plan::new(1 << log_len, bits, room) else {
                         assert!(
-                            (SORTED << log_len) > room,
+                            (SORTED << log_len) + 2 * POINT > room,
                             "2^{log_len} scalars of {bits} bits in {room} bytes"
                         );
                         continue;

@@ -2,7 +2,7 @@
 
 use ark_bn254::{Fr, G1Affine};
 use ark_ec::AffineRepr;
-use ark_ff::One;
+use ark_ff::{Field, One};
 use zkloom_kernels::program::{Operand, Operation, Program};
 
 use super::WgpuBackend;
@@ -37,6 +37,36 @@ fn a_lost_device_is_an_error() {
     lost(backend.batch_invert(&mut vector));
     lost(backend.msm(&bases, &[&vector]).map(drop));
     lost(backend.evaluate(&[&vector], Fr::one()).map(drop));
+}
+
+/// Compiled shaders are found again, and a damaged file of them does no harm.
+#[test]
+fn shaders_are_kept_on_disk() {
+    if opened().is_none() {
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("zkloom-shaders-{}", std::process::id()));
+    let use_it = || {
+        let backend = WgpuBackend::opened(0, None, Some(folder.clone())).expect("the device is there");
+        let mut vector = backend.upload(&[Fr::from(4u64)]).expect("it fits");
+        backend.batch_invert(&mut vector).expect("it runs");
+        assert_eq!(
+            backend.download(&vector).expect("it is there"),
+            [Fr::from(4u64).inverse().unwrap_or_default()]
+        );
+    };
+    let files = || std::fs::read_dir(&folder).map_or(Vec::new(), |list| list.flatten().collect());
+    use_it();
+    for file in files() {
+        let kept = std::fs::read(file.path()).expect("it was listed");
+        use_it();
+        assert_eq!(std::fs::read(file.path()).expect("it is still there"), kept, "nothing new was compiled");
+        std::fs::write(file.path(), &kept[..kept.len() - 1]).expect("it can be written");
+        use_it();
+        assert_eq!(std::fs::read(file.path()).expect("it is still there").len(), kept.len(), "written anew");
+    }
+    assert!(files().len() <= 1, "no unfinished file is left");
+    std::fs::remove_dir_all(&folder).ok();
 }
 
 /// A device that shows shaders only this much of a buffer: 2^13 elements, 2^12 points.
