@@ -3,7 +3,7 @@
 use zkloom_plonkish::mock::MockChecker;
 use zkloom_verifier::{HashKind, Proof, SrsPin, VerifyError, verify, verify_batch};
 
-use zkloom_backends::{Backend, CpuBackend, Tier};
+use zkloom_backends::{Backend, CpuBackend, Tier, registry, with_backend};
 use zkloom_verifier::transcript::HashTranscript;
 
 use super::sample::{ALL, Kind, Sample, Shape};
@@ -61,6 +61,31 @@ fn one_seed_gives_the_same_bytes_at_every_tier_and_number_of_threads() {
     }
     for (tier, threads, bytes) in &proofs {
         assert_eq!(*bytes, proofs[0].2, "{tier:?}, {threads} threads");
+    }
+}
+
+/// The proof that a device makes with seeded randomness.
+fn seeded<B: Backend>(backend: &B, sample: &Sample) -> Vec<u8> {
+    let prover = Prover::new(backend, &sample.srs, &sample.key).unwrap();
+    let mut transcript = HashTranscript::new(sample.key.verifying().hash());
+    let mut random = Blinding::from_seed(7);
+    let input = sample.input(&sample.inputs);
+    prover.prove_as(&input, &mut random, &mut transcript, &mut Honest).unwrap().1.to_bytes()
+}
+
+/// Whatever devices this build and machine have, software drivers of GPUs among them.
+#[test]
+fn one_seed_gives_the_same_bytes_on_every_device() {
+    let sample = Sample::new(&Shape { kinds: ALL.to_vec(), log_rows: 8, ..Shape::default() });
+    let expected = seeded(&sample.backend, &sample);
+    let others: Vec<_> = registry::found().into_iter().filter(|device| device.name != "cpu").collect();
+    if others.is_empty() {
+        println!("skipped: no device beside the processor was found");
+    }
+    for device in others {
+        let backend = registry::choose(&device.name, Some(2)).unwrap();
+        let found = with_backend!(&backend, backend => seeded(backend, &sample));
+        assert_eq!(found, expected, "{}: {}", device.name, device.description);
     }
 }
 
