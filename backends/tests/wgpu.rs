@@ -5,7 +5,7 @@
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::{AffineRepr, CurveGroup};
-use ark_ff::{AdditiveGroup, Field};
+use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField};
 use zkloom_backends::laws::{self, Method, Options};
 use zkloom_backends::program::{Operand, Operation, Program};
 use zkloom_backends::wgpu::{self, Arithmetic, WgpuBackend};
@@ -69,6 +69,51 @@ fn obeys(device: &WgpuBackend, options: &Options) {
 fn the_device_obeys_all_laws_with_both_arithmetics() {
     for device in devices() {
         obeys(&device, &Options::quick());
+        computes(&device);
+    }
+}
+
+/// Elements whose limbs are at the ends of their ranges, and differ from the modulus' by little.
+fn awkward() -> Vec<Fr> {
+    let modulus = Fr::MODULUS.0;
+    let mut limbs =
+        vec![[0; 4], [1, 0, 0, 0], [u32::MAX.into(), 0, 0, 0], [1 << 32, 0, 0, 0], [u64::MAX, 0, 0, 0]];
+    limbs.push([u64::MAX, u64::MAX, u64::MAX, modulus[3] - 1]);
+    limbs.push([0, 0, 0, modulus[3]]);
+    limbs.push([modulus[0] - 1, modulus[1], modulus[2], modulus[3]]);
+    limbs.push([modulus[0], modulus[1] - 1, modulus[2], modulus[3]]);
+    limbs.push([modulus[0] / 2, modulus[1] / 2, modulus[2] / 2, modulus[3] / 2]);
+    limbs.extend((0..4).map(|index| {
+        let mut one = [0; 4];
+        one[index] = 1 << 60;
+        one
+    }));
+    // These are the limbs in memory, of whichever element that is.
+    limbs.into_iter().map(|limbs| Fr::new_unchecked(BigInt(limbs))).collect()
+}
+
+/// Sums, differences and products of 2^16 pairs are the processor's, all pairs of awkward elements among them.
+fn computes(device: &WgpuBackend) {
+    let cpu = cpu();
+    let awkward = awkward();
+    let pairs = awkward.iter().flat_map(|&a| awkward.iter().map(move |&b| (a, b)));
+    let random = elements(1 << 16, 1).into_iter().zip(elements(1 << 16, 2));
+    let (left, right): (Vec<Fr>, Vec<Fr>) = pairs.chain(random).take(1 << 16).unzip();
+    let ours = [&left, &right].map(|values| device.upload(values).unwrap());
+    let theirs = [&left, &right].map(|values| cpu.upload(values).unwrap());
+    let [a, b] = [0, 1].map(|index| Operand::Input { index, rotation: 0 });
+    for operation in [Operation::Add(a, b), Operation::Subtract(a, b), Operation::Multiply(a, b)] {
+        let program = Program {
+            inputs: 2,
+            constants: 0,
+            operations: vec![operation],
+            output: Some(Operand::Result(0)),
+        };
+        let found = device.run(&program, &[&ours[0], &ours[1]], &[]).unwrap();
+        let expected = cpu.run(&program, &[&theirs[0], &theirs[1]], &[]).unwrap();
+        let (found, expected) = (device.download(&found).unwrap(), cpu.download(&expected).unwrap());
+        let wrong = found.iter().zip(&expected).position(|(found, expected)| found != expected);
+        assert_eq!(wrong, None, "{:?}, {operation:?}", device.arithmetic());
     }
 }
 

@@ -1,9 +1,11 @@
-//! What needs a look behind the interface: a lost device, and work that does not fit one binding.
+//! What needs a look behind the interface: the shaders' text, a lost device, work that does not fit one binding.
 
+use ::wgpu::naga;
 use ark_bn254::{Fr, G1Affine};
 use ark_ec::AffineRepr;
 use ark_ff::{Field, One};
 use zkloom_kernels::program::{Operand, Operation, Program};
+use zkloom_kernels::wgsl::{self, Arithmetic, Module};
 
 use super::WgpuBackend;
 use crate::backend::{Backend, Direction, Result};
@@ -37,6 +39,55 @@ fn a_lost_device_is_an_error() {
     lost(backend.batch_invert(&mut vector));
     lost(backend.msm(&bases, &[&vector]).map(drop));
     lost(backend.evaluate(&[&vector], Fr::one()).map(drop));
+}
+
+/// Valid text, within what WebGPU guarantees: 8 storage buffers, 256 invocations and 16 KiB of memory for a group.
+fn check_shaders(module: Module, arithmetic: Arithmetic) {
+    let text = wgsl::source(module, arithmetic);
+    let words = format!("{module:?}, {arithmetic:?}");
+    let parsed = naga::front::wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{words}: {error}"));
+    let capabilities = match arithmetic {
+        Arithmetic::Wide => naga::valid::Capabilities::SHADER_INT64,
+        Arithmetic::Narrow => naga::valid::Capabilities::empty(),
+    };
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+    let info = validator.validate(&parsed).unwrap_or_else(|error| panic!("{words}: {error}"));
+    let mut layouter = naga::proc::Layouter::default();
+    layouter.update(parsed.to_ctx()).unwrap_or_else(|error| panic!("{words}: {error}"));
+    for (number, entry) in parsed.entry_points.iter().enumerate() {
+        let used = || {
+            let info = info.get_entry_point(number);
+            parsed
+                .global_variables
+                .iter()
+                .filter(move |(handle, _)| !info[*handle].is_empty())
+                .map(|(_, variable)| variable)
+        };
+        let storage = used().filter(|variable| matches!(variable.space, naga::AddressSpace::Storage { .. }));
+        assert!(storage.count() <= 8, "{words}, {}: storage buffers", entry.name);
+        let group = used().filter(|variable| variable.space == naga::AddressSpace::WorkGroup);
+        let bytes: u32 = group.map(|variable| layouter[variable.ty].size).sum();
+        assert!(bytes <= 16 << 10, "{words}, {}: {bytes} bytes for a group", entry.name);
+        assert!(entry.workgroup_size.iter().product::<u32>() <= 256, "{words}, {}", entry.name);
+    }
+}
+
+/// Needs no device.
+#[test]
+fn shaders_are_valid_within_the_guaranteed_limits() {
+    let modules = [
+        Module::Vectors,
+        Module::Transform,
+        Module::Scan,
+        Module::Interpreter { inputs: 4 },
+        Module::Boxes,
+        Module::Rows,
+        Module::Digits,
+        Module::Points,
+    ];
+    for arithmetic in [Arithmetic::Wide, Arithmetic::Narrow] {
+        modules.iter().for_each(|&module| check_shaders(module, arithmetic));
+    }
 }
 
 /// Compiled shaders are found again, and a damaged file of them does no harm.
