@@ -1,10 +1,11 @@
 //! Any GPU with Vulkan, Metal or DirectX 12, through wgpu; also the software devices of such drivers, which tests run on.
 //!
-//! Shaders are WGSL and compiled when first used; where the driver allows it, they are kept on disk (`ZKLOOM_CACHE` names the folder;
-//! empty, nothing is kept). Vectors are single buffers, so that their length is limited by what a shader can
-//! see of one buffer (128 MiB at least: 2^22 field elements); longer ones are refused as [`BackendError::OutOfMemory`]. Operations are
-//! queued, and the host waits only where a result crosses back. The driver's errors and the loss of the device are kept and become
-//! the error of the next call.
+//! Shaders are WGSL and compiled when first used; where the driver allows it, they are kept on disk (`ZKLOOM_CACHE` names the
+//! folder; empty, nothing is kept). Vectors are single buffers, so that their length is limited by what a shader can see of one
+//! buffer (128 MiB at least: 2^22 field elements); longer ones are refused as
+//! [`BackendError::OutOfMemory`](crate::BackendError::OutOfMemory). Bases, and the work of sums of points, are cut up instead.
+//! Operations are queued, and the host waits only where a result crosses back. The driver's errors and the loss of the device are
+//! kept and become the error of the next call.
 
 mod boxes;
 mod cache;
