@@ -32,6 +32,7 @@ mod prune;
 pub mod quantise;
 pub mod report;
 pub mod rounding;
+pub mod sparsify;
 pub mod teleport;
 
 pub use integer_graph::{
