@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{audit, bench, compile, demo, inspect, plan, prove, run, setup, srs, verify};
+use crate::commands::{audit, bench, compile, demo, inspect, optimise, plan, prove, run, setup, srs, verify};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -50,6 +50,8 @@ pub struct Global {
 pub enum Command {
     /// Turn an ONNX network into a circuit
     Compile(compile::Arguments),
+    /// Make a network cheaper to prove: prune it, change its scale; ONNX in, ONNX out
+    Optimise(optimise::Arguments),
     /// Run a network in integers on one input, without a proof
     Run(run::Arguments),
     /// Import, make, describe or trust a structured reference string

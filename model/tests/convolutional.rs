@@ -226,7 +226,8 @@ fn strict_networks_refuse_what_saturating_ones_cut() {
         domains.max().expect("activations")
     };
     println!("domains: {} saturating, {} strict", width(&saturating), width(&strict));
-    assert!(width(&strict) < 2000 && width(&saturating) > 2 * width(&strict));
+    // Domains end at powers of two.
+    assert!(width(&strict) < 2048 && width(&saturating) > 2 * width(&strict));
     // The calibration set itself passes, with the same values.
     for sample in data.samples(&[3, 12, 12]).expect("samples").iter() {
         let input = saturating.quantise_input(sample).expect("input");

@@ -41,6 +41,14 @@ pub enum Error {
     #[error("{0}")]
     Quantise(#[from] zkloom_model::quantise::QuantiseError),
     #[error("{0}")]
+    Teleport(#[from] zkloom_model::teleport::TeleportError),
+    #[error("{0}")]
+    Sparsify(#[from] zkloom_model::sparsify::SparsifyError),
+    #[error("{0}")]
+    Export(#[from] zkloom_model::onnx::WriteError),
+    #[error("{0}")]
+    Search(#[from] zkloom_model::quantise::SearchError),
+    #[error("{0}")]
     NetworkInput(#[from] zkloom_model::input::InputError),
     #[error("{0}")]
     Compile(#[from] zkloom_circuits::CompileError),
@@ -137,7 +145,8 @@ impl Error {
             Self::Import(ImportError::UnsupportedOperators { .. }) => "unsupported-operators",
             Self::Import(_) => "import",
             Self::Data(_) => "data",
-            Self::Quantise(_) => "quantise",
+            Self::Quantise(_) | Self::Search(_) => "quantise",
+            Self::Teleport(_) | Self::Sparsify(_) | Self::Export(_) => "optimise",
             Self::NetworkInput(InputError::OutOfRange { .. }) => "input-out-of-range",
             Self::NetworkInput(_) => "network-input",
             Self::Compile(_) => "compile",

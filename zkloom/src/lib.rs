@@ -37,6 +37,7 @@ pub mod error;
 pub mod files;
 pub mod inspect;
 pub mod openings;
+pub mod optimise;
 pub mod plan;
 pub mod proof_file;
 pub mod resident;
@@ -49,6 +50,7 @@ pub use artifact::{Artifact, Kind};
 pub use audit::{Audited, Description};
 pub use error::{Error, Result};
 pub use openings::Openings;
+pub use optimise::SearchReport;
 pub use plan::Estimate;
 pub use proof_file::ProofFile;
 pub use resident::{ProveOptions, Proved, Resident};
@@ -60,7 +62,11 @@ pub use zkloom_backends::registry::DeviceReport;
 pub use zkloom_circuits::{CompileOptions, CompileReport, Visibility, WeightVisibility};
 pub use zkloom_model::data::Dataset;
 pub use zkloom_model::float_graph::{FloatGraph, FloatMatrix};
-pub use zkloom_model::quantise::{Calibration, QuantisationOptions, RangePolicy};
+pub use zkloom_model::quantise::{
+    Calibration, LossMeasure, QuantisationOptions, RangePolicy, SearchOptions, Trial,
+};
 pub use zkloom_model::report::{Accuracy, QuantisationReport};
+pub use zkloom_model::sparsify::{self, SparsifyOptions, SparsityReport};
+pub use zkloom_model::teleport::{self, TeleportOptions, TeleportReport};
 pub use zkloom_prover::{Stage, Timing};
 pub use zkloom_verifier::{HashKind, SrsKind, SrsPin};

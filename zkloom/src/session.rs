@@ -61,7 +61,7 @@ impl Imported {
     /// Chooses scales from calibration samples and turns the network into integers.
     pub fn quantise(&self, calibration: &Dataset, options: &QuantisationOptions) -> Result<Quantised> {
         let quantised = quantise(&self.graph, calibration, options)?;
-        Ok(Quantised { graph: quantised.graph, report: quantised.report })
+        Ok(Quantised::from_parts(quantised))
     }
 }
 
@@ -73,6 +73,10 @@ pub struct Quantised {
 }
 
 impl Quantised {
+    pub(crate) fn from_parts(quantised: zkloom_model::quantise::Quantised) -> Self {
+        Self { graph: quantised.graph, report: quantised.report }
+    }
+
     /// Float against integer on the calibration samples.
     pub fn report(&self) -> &QuantisationReport {
         &self.report

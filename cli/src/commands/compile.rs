@@ -6,9 +6,10 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use zkloom::artifact::hex;
+use zkloom::teleport::Granularity;
 use zkloom::{
     Calibration, CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Quantised,
-    RangePolicy, Visibility, WeightVisibility,
+    RangePolicy, SearchOptions, SearchReport, TeleportOptions, TeleportReport, Visibility, WeightVisibility,
 };
 
 use super::{check_output, file_bytes};
@@ -77,17 +78,56 @@ pub struct Network {
     /// Leave the channels between convolutions as they are instead of equalising their ranges
     #[arg(long)]
     no_equalisation: bool,
+    /// Change the scale of hidden values first, exactly: channels are balanced through residual sums, pools and concatenations
+    #[arg(long)]
+    teleport: bool,
+    /// Search for the bits of each layer, the shift and the ranges with the cheapest proof at which the loss stays within F: the
+    /// fraction of samples whose largest output is elsewhere, or the relative error of an output without classes
+    #[arg(long, value_name = "F")]
+    max_accuracy_loss: Option<f64>,
+    /// Samples that the loss is measured on; those of the calibration if absent
+    #[arg(long, value_name = "DATA", requires = "max_accuracy_loss")]
+    evaluation: Option<PathBuf>,
+}
+
+/// A network in floats and in integers, and what was done to it.
+pub struct Prepared {
+    /// In floats, as read.
+    pub imported: Imported,
+    /// In integers.
+    pub quantised: Quantised,
+    /// The change of scale.
+    pub teleported: Option<TeleportReport>,
+    /// The search.
+    pub searched: Option<SearchReport>,
 }
 
 impl Network {
-    /// Reads the network and turns it into integers.
-    pub fn quantise(&self, console: &Console) -> anyhow::Result<(Imported, Quantised)> {
+    /// Reads the network and turns it into integers. A search reckons with circuits with these options.
+    pub fn prepare(&self, circuit: &CompileOptions, console: &Console) -> anyhow::Result<Prepared> {
         let model = &self.model;
         let imported = Imported::from_file(model).with_context(|| format!("model {}", model.display()))?;
-        let calibration = Dataset::load(&self.calibration).map_err(zkloom::Error::from)?;
-        console.note("quantising");
-        let quantised = imported.quantise(&calibration, &self.options())?;
-        Ok((imported, quantised))
+        let load = |path: &PathBuf| Dataset::load(path).map_err(zkloom::Error::from);
+        let calibration = load(&self.calibration)?;
+        let (scaled, teleported) = if self.teleport {
+            console.note("changing the scale");
+            let granularity = Granularity::Channel;
+            let options = TeleportOptions { granularity, bits: self.bits, ..TeleportOptions::default() };
+            let (scaled, report) = imported.teleport(&calibration, &options)?;
+            (scaled, Some(report))
+        } else {
+            (imported.clone(), None)
+        };
+        let Some(max_accuracy_loss) = self.max_accuracy_loss else {
+            console.note("quantising");
+            let quantised = scaled.quantise(&calibration, &self.options())?;
+            return Ok(Prepared { imported, quantised, teleported, searched: None });
+        };
+        console.note("searching for the cheapest network within the loss");
+        let evaluation = self.evaluation.as_ref().map(load).transpose()?;
+        let options = SearchOptions { start: self.options(), max_accuracy_loss, ..SearchOptions::default() };
+        let (quantised, report) = scaled.search((&calibration, evaluation.as_ref()), &options, circuit)?;
+        Ok(Prepared { imported, quantised, teleported, searched: Some(report) })
     }
 
     fn options(&self) -> QuantisationOptions {
@@ -174,9 +214,7 @@ impl From<ModelVisibility> for WeightVisibility {
 /// Compiles, writes the circuit and reports.
 pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> {
     check_output(&arguments.output)?;
-    let (_, quantised) = arguments.network.quantise(console)?;
-    console.note("laying out the circuit");
-    let compiled = quantised.compile(&CompileOptions {
+    let options = CompileOptions {
         inputs: arguments.inputs.into(),
         outputs: arguments.outputs.into(),
         weights: arguments.weights.into(),
@@ -184,12 +222,17 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
         log_rows: arguments.log_rows,
         max_memory: arguments.max_memory,
         ..CompileOptions::default()
-    })?;
+    };
+    let prepared = arguments.network.prepare(&options, console)?;
+    let quantised = &prepared.quantised;
+    console.note("laying out the circuit");
+    let compiled = quantised.compile(&options)?;
     compiled.save(&arguments.output)?;
     let (report, log_size) = (compiled.report(), compiled.srs_log_size());
     let size = file_bytes(&arguments.output);
     let text = format!(
-        "{}\n\n{}\n\nwrote {} ({}); keys need an SRS of log size {log_size}",
+        "{}{}\n\n{}\n\nwrote {} ({}); keys need an SRS of log size {log_size}",
+        passes_text(&prepared),
         quantised.report(),
         report_text(&report),
         arguments.output.display(),
@@ -198,8 +241,29 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
     let json = json!({
         "circuit": arguments.output, "digest": hex(&compiled.circuit().digest()), "file_bytes": size,
         "quantisation": quantised.report(), "report": report, "srs_log_size": log_size,
+        "teleportation": prepared.teleported, "search": prepared.searched,
     });
     Ok(Outcome::success(text, json))
+}
+
+/// What was done to the network before it was quantised, a paragraph each.
+fn passes_text(prepared: &Prepared) -> String {
+    let teleported = prepared.teleported.iter().map(|report| format!("{report}\n\n"));
+    let searched = prepared.searched.iter().map(|report| {
+        format!(
+            "searched {} networks: loss {:.4}, predicted work {:.0} instead of {:.0}; bits {}{}\n\n",
+            report.trials.len(),
+            report.loss,
+            report.work,
+            report.work_before,
+            report.options.bits,
+            match report.options.layer_bits.len() {
+                0 => String::new(),
+                count => format!(", fewer in {count} layers"),
+            },
+        )
+    });
+    teleported.chain(searched).collect()
 }
 
 /// A circuit's sizes layer by layer and in total.

@@ -6,6 +6,7 @@ pub mod compile;
 pub mod demo;
 pub mod doctor;
 pub mod inspect;
+pub mod optimise;
 pub mod plan;
 pub mod prove;
 pub mod run;
@@ -35,6 +36,7 @@ pub const INSECURE: &str = "DEVELOPMENT SRS: whoever made it can forge proofs an
 pub fn run(command: &Command, console: &Console) -> anyhow::Result<Outcome> {
     match command {
         Command::Compile(arguments) => compile::run(arguments, console),
+        Command::Optimise(arguments) => optimise::run(arguments, console),
         Command::Srs(command) => srs::run(command, console),
         Command::Setup(arguments) => setup::run(arguments, console),
         Command::Prove(arguments) => prove::run(arguments, console),

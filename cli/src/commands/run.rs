@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
-use zkloom::{Dataset, files};
+use zkloom::{CompileOptions, Dataset, files};
 
 use super::check_output;
-use super::compile::Network;
+use super::compile::{Network, Prepared};
 use super::prove::read_input;
 use crate::console::{Console, Outcome};
 use crate::text::list;
@@ -36,7 +36,8 @@ pub struct Arguments {
 /// Quantises, runs and reports both outputs.
 pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> {
     arguments.output.as_deref().map(check_output).transpose()?;
-    let (imported, quantised) = arguments.network.quantise(console)?;
+    let Prepared { imported, quantised, .. } =
+        arguments.network.prepare(&CompileOptions::default(), console)?;
     let graph = quantised.graph();
     let input = read_input(&graph.tensor(graph.input).shape, &arguments.input, arguments.index)?;
     let inference = quantised.infer(&input)?;
