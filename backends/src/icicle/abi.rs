@@ -228,7 +228,9 @@ pub(super) fn words(code: c_int) -> &'static str {
         10 => "not implemented on this device",
         11 => "invalid argument",
         12 => "the device's library could not be loaded",
-        13 => "licence check failed; set ICICLE_LICENSE as the device's vendor says, or install a build without licences",
+        13 => {
+            "licence check failed; set ICICLE_LICENSE as the device's vendor says, or install a build without licences"
+        }
         _ => "unknown error",
     }
 }
@@ -243,7 +245,10 @@ mod tests {
     fn layouts_are_icicles() {
         assert_eq!((size_of::<DeviceId>(), offset_of!(DeviceId, number)), (68, 64));
         assert_eq!((size_of::<MsmConfig>(), offset_of!(MsmConfig, bits)), (40, 16));
-        assert_eq!((offset_of!(MsmConfig, points_shared), offset_of!(MsmConfig, scalars_montgomery)), (24, 26));
+        assert_eq!(
+            (offset_of!(MsmConfig, points_shared), offset_of!(MsmConfig, scalars_montgomery)),
+            (24, 26)
+        );
         assert_eq!((offset_of!(MsmConfig, is_async), offset_of!(MsmConfig, extension)), (30, 32));
         assert_eq!((size_of::<NttConfig>(), offset_of!(NttConfig, coset_generator)), (64, 8));
         assert_eq!((offset_of!(NttConfig, batch_size), offset_of!(NttConfig, ordering)), (40, 48));

@@ -154,7 +154,8 @@ impl Device {
         let mut device = Self { name, memory: None, meter: Meter::default(), owner: Owner { library, id } };
         let (mut total, mut free) = (0usize, 0usize);
         // SAFETY: both pointers are to integers of ours.
-        let known = device.call("open", |functions| unsafe { (functions.available_memory)(&mut total, &mut free) });
+        let known =
+            device.call("open", |functions| unsafe { (functions.available_memory)(&mut total, &mut free) });
         device.memory = known.is_ok().then_some(total as u64).filter(|&total| total > 0);
         device
     }
@@ -199,10 +200,12 @@ impl Device {
         if self.memory.is_some_and(|memory| needed > memory) {
             return Err(too_much());
         }
-        let bytes = len.checked_mul(bytes_each).filter(|&bytes| bytes <= isize::MAX as usize).ok_or_else(too_much)?;
+        let bytes =
+            len.checked_mul(bytes_each).filter(|&bytes| bytes <= isize::MAX as usize).ok_or_else(too_much)?;
         if bytes > 0 {
             // SAFETY: the pointer is to an address of ours.
-            let allocated = self.call(operation, |functions| unsafe { (functions.allocate)(&mut address, bytes) });
+            let allocated =
+                self.call(operation, |functions| unsafe { (functions.allocate)(&mut address, bytes) });
             match allocated {
                 Err(BackendError::OutOfMemory { .. }) => return Err(too_much()),
                 other => other?,
@@ -238,7 +241,9 @@ impl Device {
         }
         self.meter.upload(bytes);
         // SAFETY: the callers give device memory that has room for all values, which are plain words.
-        self.call(operation, |functions| unsafe { (functions.copy_to_device)(target, values.as_ptr().cast(), bytes) })
+        self.call(operation, |functions| unsafe {
+            (functions.copy_to_device)(target, values.as_ptr().cast(), bytes)
+        })
     }
 
     /// Overwrites a span with elements in Montgomery form; as many as fit.
@@ -283,7 +288,9 @@ impl Device {
             (integer < Fr::MODULUS).then(|| Fr::new_unchecked(integer))
         };
         let elements = words.into_iter().map(element).collect::<Option<Vec<_>>>();
-        elements.ok_or_else(|| self.failed(operation, "an entry is no field element: it is not below the modulus"))
+        elements.ok_or_else(|| {
+            self.failed(operation, "an entry is no field element: it is not below the modulus")
+        })
     }
 
     /// Copies entries on the device, as many as both spans have.
@@ -320,28 +327,58 @@ impl Device {
     }
 
     /// `target = first + second`; `target` may be one of them.
-    pub(super) fn add(&self, operation: &'static str, first: Span<'_>, second: Span<'_>, target: Span<'_>) -> Result<()> {
+    pub(super) fn add(
+        &self,
+        operation: &'static str,
+        first: Span<'_>,
+        second: Span<'_>,
+        target: Span<'_>,
+    ) -> Result<()> {
         self.elementwise(operation, Elementwise::Add, [first, second, target])
     }
 
     /// `target = first - second`; `target` may be one of them.
-    pub(super) fn subtract(&self, operation: &'static str, first: Span<'_>, second: Span<'_>, target: Span<'_>) -> Result<()> {
+    pub(super) fn subtract(
+        &self,
+        operation: &'static str,
+        first: Span<'_>,
+        second: Span<'_>,
+        target: Span<'_>,
+    ) -> Result<()> {
         self.elementwise(operation, Elementwise::Subtract, [first, second, target])
     }
 
     /// `target = first * second` of the words as they are: Montgomery if exactly one factor is.
-    pub(super) fn multiply(&self, operation: &'static str, first: Span<'_>, second: Span<'_>, target: Span<'_>) -> Result<()> {
+    pub(super) fn multiply(
+        &self,
+        operation: &'static str,
+        first: Span<'_>,
+        second: Span<'_>,
+        target: Span<'_>,
+    ) -> Result<()> {
         self.elementwise(operation, Elementwise::Multiply, [first, second, target])
     }
 
     /// `target = factor * source`, in the form of the source; `target` may be the source.
-    pub(super) fn scale(&self, operation: &'static str, factor: Fr, source: Span<'_>, target: Span<'_>) -> Result<()> {
+    pub(super) fn scale(
+        &self,
+        operation: &'static str,
+        factor: Fr,
+        source: Span<'_>,
+        target: Span<'_>,
+    ) -> Result<()> {
         let factor = canonical(factor);
         self.with_scalar(operation, |functions| functions.scale, factor, [source, target])
     }
 
     /// `target = summand + source` for a source in Montgomery form; `target` may be the source.
-    pub(super) fn shift(&self, operation: &'static str, summand: Fr, source: Span<'_>, target: Span<'_>) -> Result<()> {
+    pub(super) fn shift(
+        &self,
+        operation: &'static str,
+        summand: Fr,
+        source: Span<'_>,
+        target: Span<'_>,
+    ) -> Result<()> {
         self.with_scalar(operation, |functions| functions.shift, summand.0.0, [source, target])
     }
 
@@ -454,7 +491,8 @@ impl Device {
     }
 }
 
-type ScalarOperation = unsafe extern "C" fn(*const Words, *const Words, u64, *const VectorConfig, *mut Words) -> c_int;
+type ScalarOperation =
+    unsafe extern "C" fn(*const Words, *const Words, u64, *const VectorConfig, *mut Words) -> c_int;
 
 /// ICICLE's operations on the entries of two vectors.
 #[derive(Clone, Copy)]

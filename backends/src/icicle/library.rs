@@ -71,14 +71,21 @@ fn folders() -> Result<Vec<Option<PathBuf>>> {
                 "{INSTALLATION} is {}, where {} is missing; set it to the folder whose `lib` holds ICICLE's libraries for \
                  BN254",
                 installation.display(),
-                file_name(Part::ALL.into_iter().find(|part| !has_part(&installation.join("lib"), *part)).unwrap_or(Part::Device)),
+                file_name(
+                    Part::ALL
+                        .into_iter()
+                        .find(|part| !has_part(&installation.join("lib"), *part))
+                        .unwrap_or(Part::Device)
+                ),
             );
             return Err(unavailable("icicle", reason));
         };
         return Ok(vec![Some(folder)]);
     }
     let devices = std::env::var_os(DEVICES).map(PathBuf::from);
-    let beside = devices.iter().flat_map(|folder| folder.parent().map(Path::to_path_buf).into_iter().chain([folder.clone()]));
+    let beside = devices
+        .iter()
+        .flat_map(|folder| folder.parent().map(Path::to_path_buf).into_iter().chain([folder.clone()]));
     let candidates = beside.chain([PathBuf::from(USUAL)]);
     Ok(candidates.filter(|folder| has_parts(folder)).map(Some).chain([None]).collect())
 }
@@ -100,7 +107,8 @@ fn load() -> Result<Library> {
     for folder in folders()? {
         match load_from(folder.as_deref()) {
             Ok(functions) => {
-                let mut library = Library { functions, folder, left_out: Vec::new(), state: Mutex::default() };
+                let mut library =
+                    Library { functions, folder, left_out: Vec::new(), state: Mutex::default() };
                 library.load_devices();
                 return Ok(library);
             }
@@ -125,9 +133,9 @@ fn load_from(folder: Option<&Path>) -> core::result::Result<Functions, String> {
     }
     let find = |part: Part, symbol: &'static str| {
         let handle = handles.iter().find(|(of, _)| *of == part).map(|(_, handle)| handle);
-        handle
-            .and_then(|handle| address(handle, symbol))
-            .ok_or_else(|| format!("{} has no {symbol}: its version is not one of 3.5 to 4.0", file_name(part)))
+        handle.and_then(|handle| address(handle, symbol)).ok_or_else(|| {
+            format!("{} has no {symbol}: its version is not one of 3.5 to 4.0", file_name(part))
+        })
     };
     // SAFETY: these are ICICLE's names for functions of these signatures in the versions that the module names.
     let functions = unsafe { Functions::resolve(find) };
@@ -166,13 +174,15 @@ fn cuda_driver() -> core::result::Result<(), String> {
     let name = if cfg!(windows) { "nvcuda.dll" } else { "libcuda.so.1" };
     let missing = |what: &str| format!("{what}; install NVIDIA's driver");
     let driver = open(Path::new(name)).map_err(|_| missing(&format!("{name} could not be loaded")))?;
-    let (Some(start), Some(count)) = (address(&driver, "cuInit"), address(&driver, "cuDeviceGetCount")) else {
+    let (Some(start), Some(count)) = (address(&driver, "cuInit"), address(&driver, "cuDeviceGetCount"))
+    else {
         return Err(missing(&format!("{name} is not NVIDIA's driver")));
     };
     // SAFETY: the CUDA driver's interface gives `cuInit(unsigned)`.
     let start = unsafe { core::mem::transmute::<*mut c_void, unsafe extern "C" fn(u32) -> c_int>(start) };
     // SAFETY: the CUDA driver's interface gives `cuDeviceGetCount(int*)`.
-    let count = unsafe { core::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_int) -> c_int>(count) };
+    let count =
+        unsafe { core::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_int) -> c_int>(count) };
     // SAFETY: zero is the only value that the argument may have.
     let started = unsafe { start(0) };
     let mut devices = 0;
@@ -209,7 +219,9 @@ fn serves_bn254(name: &str) -> bool {
 
 /// Whether the file's name has this word.
 fn is_about(path: &Path, word: &str) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.to_ascii_lowercase().contains(word))
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.to_ascii_lowercase().contains(word))
 }
 
 impl Library {
@@ -276,7 +288,10 @@ impl Library {
 pub(super) fn device_id(kind: &str, number: u32) -> Result<DeviceId> {
     let mut id = DeviceId { kind: [0; 64], number: number as c_int };
     if kind.is_empty() || kind.len() >= id.kind.len() || !kind.is_ascii() {
-        return Err(unavailable(&format!("icicle:{kind}"), "a kind of device is up to 63 plain letters, for instance `CUDA`"));
+        return Err(unavailable(
+            &format!("icicle:{kind}"),
+            "a kind of device is up to 63 plain letters, for instance `CUDA`",
+        ));
     }
     for (to, from) in id.kind.iter_mut().zip(kind.bytes()) {
         *to = from as c_char;

@@ -70,7 +70,12 @@ pub fn find() -> Result<Vec<Found>> {
             let name = device_name(&kind, number);
             let device = Device::new(library, device_id(&kind, number)?, name.clone());
             let software = kind == SOFTWARE;
-            found.push(Found { name, description: description(library, &kind, number), memory: device.memory, software });
+            found.push(Found {
+                name,
+                description: description(library, &kind, number),
+                memory: device.memory,
+                software,
+            });
         }
     }
     found.sort_by_key(|found| found.software);
@@ -99,7 +104,10 @@ fn device_name(kind: &str, number: u32) -> String {
 }
 
 fn description(library: &library::Library, kind: &str, number: u32) -> String {
-    let from = library.folder.as_ref().map_or_else(|| "the loader's path".into(), |folder| folder.display().to_string());
+    let from = library
+        .folder
+        .as_ref()
+        .map_or_else(|| "the loader's path".into(), |folder| folder.display().to_string());
     format!("ICICLE's {kind} device {number}, from {from}")
 }
 
@@ -239,7 +247,9 @@ impl Backend for IcicleBackend {
         let wide = self.device.room("widen", values.len())?;
         match &values.negative {
             None => self.device.copy("widen", wide.all(), values.positive.all())?,
-            Some(negative) => self.device.subtract("widen", values.positive.all(), negative.all(), wide.all())?,
+            Some(negative) => {
+                self.device.subtract("widen", values.positive.all(), negative.all(), wide.all())?
+            }
         }
         self.device.scale("widen", device::radix(), wide.all(), wide.all())?;
         Ok(wide)
@@ -260,7 +270,8 @@ impl Backend for IcicleBackend {
         let operation = "msm_integers";
         scalars.iter().try_for_each(|vector| shape::at_most(operation, vector.len(), bases.len()))?;
         let one = |vector: &&IcicleIntegers| {
-            let part = |part: &IcicleScalars| self.device.sum(operation, bases, part.all(), Some(vector.bits));
+            let part =
+                |part: &IcicleScalars| self.device.sum(operation, bases, part.all(), Some(vector.bits));
             let below = vector.negative.as_ref().map(part).transpose()?;
             Ok(part(&vector.positive)? - below.unwrap_or_default())
         };

@@ -12,7 +12,8 @@ use crate::backend::{DeviceVector, Direction, Result};
 
 /// Distances of a scan's passes over `len` entries.
 fn distances(len: usize) -> impl Iterator<Item = usize> {
-    core::iter::successors(Some(1usize), |distance| distance.checked_mul(2)).take_while(move |&distance| distance < len)
+    core::iter::successors(Some(1usize), |distance| distance.checked_mul(2))
+        .take_while(move |&distance| distance < len)
 }
 
 /// What a gate program's operand is while it runs.
@@ -37,7 +38,12 @@ impl Device {
     }
 
     /// Values on a coset; coefficients past the size are folded back.
-    pub(super) fn coset_ntt(&self, coefficients: &IcicleScalars, log_size: u32, shift: Fr) -> Result<IcicleScalars> {
+    pub(super) fn coset_ntt(
+        &self,
+        coefficients: &IcicleScalars,
+        log_size: u32,
+        shift: Fr,
+    ) -> Result<IcicleScalars> {
         let operation = "coset_ntt";
         let size = 1usize << log_size;
         let values = self.zeros(operation, size)?;
@@ -89,7 +95,12 @@ impl Device {
         Ok(moved)
     }
 
-    pub(super) fn linear_recurrence(&self, first: Fr, ratio: Fr, addends: &IcicleScalars) -> Result<IcicleScalars> {
+    pub(super) fn linear_recurrence(
+        &self,
+        first: Fr,
+        ratio: Fr,
+        addends: &IcicleScalars,
+    ) -> Result<IcicleScalars> {
         let operation = "linear_recurrence";
         let len = addends.len();
         let result = self.moved_on(operation, first, addends)?;
@@ -124,7 +135,12 @@ impl Device {
         self.copy(operation, quotient.all(), polynomial.part(1, len))?;
         let mut power = root;
         for distance in distances(len) {
-            self.add_scaled(operation, quotient.part(0, len - distance), power, quotient.part(distance, len))?;
+            self.add_scaled(
+                operation,
+                quotient.part(0, len - distance),
+                power,
+                quotient.part(distance, len),
+            )?;
             power.square_in_place();
         }
         Ok(quotient)
@@ -253,7 +269,9 @@ impl Device {
             (Operation::Add(..), Rows(a), Constant(b)) | (Operation::Add(..), Constant(b), Rows(a)) => {
                 self.shift(operation, b, a.all(), target)?;
             }
-            (Operation::Subtract(..), Rows(a), Rows(b)) => self.subtract(operation, a.all(), b.all(), target)?,
+            (Operation::Subtract(..), Rows(a), Rows(b)) => {
+                self.subtract(operation, a.all(), b.all(), target)?
+            }
             (Operation::Subtract(..), Rows(a), Constant(b)) => self.shift(operation, -b, a.all(), target)?,
             (Operation::Subtract(..), Constant(a), Rows(b)) => {
                 self.scale(operation, -Fr::one(), b.all(), target)?;
@@ -263,7 +281,8 @@ impl Device {
                 self.multiply(operation, a.all(), b.all(), target)?;
                 self.scale(operation, inverse_radix(), target, target)?;
             }
-            (Operation::Multiply(..), Rows(a), Constant(b)) | (Operation::Multiply(..), Constant(b), Rows(a)) => {
+            (Operation::Multiply(..), Rows(a), Constant(b))
+            | (Operation::Multiply(..), Constant(b), Rows(a)) => {
                 self.scale(operation, b, a.all(), target)?;
             }
             (_, Constant(_), Constant(_)) => {}
