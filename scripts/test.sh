@@ -1,7 +1,8 @@
 #!/bin/sh
 # Everything that has to pass before a change lands: scripts/test.sh
 #
-# Needs Rust and a C compiler. rustfmt, clippy and Python 3.8 or later serve the steps that use them; without one of them its steps
+# Needs Rust and a C compiler. Tests of the wgpu backend need a Vulkan driver (Debian: mesa-vulkan-drivers), those of the emulated CUDA
+# device a C++ compiler; without them they say that they are skipped. rustfmt, clippy and Python 3.8 or later serve the steps that use them; without one of them its steps
 # are skipped and named at the end.
 set -u
 
@@ -28,13 +29,13 @@ else
 fi
 
 if cargo clippy --version >/dev/null 2>&1; then
-    step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+    step "lints" cargo clippy --locked --workspace --all-features --all-targets -- -D warnings
 else
     skip "lints" "clippy is missing (rustup component add clippy)"
 fi
 
-step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
-step "tests" cargo test --locked --workspace
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps
+step "tests" cargo test --locked --workspace --all-features
 
 if [ -f scripts/verify_proof.py ]; then
     if [ "$python" = yes ]; then

@@ -168,4 +168,47 @@ mod tests {
             })
             .unwrap();
     }
+
+    /// What a verifier holds of a network with most weights at zero, and rows of zeros, has the same sizes as of the dense one, and
+    /// no commitment shows that its row is empty or equal to another.
+    #[test]
+    fn keys_and_proofs_do_not_show_where_weights_are_zero() {
+        use zkloom_model::integer_graph::IntegerOp;
+        use zkloom_plonkish::Encode;
+        let (imported, data) = digits();
+        let dense = imported.quantise(&data, &QuantisationOptions::default()).unwrap();
+        let mut sparse = dense.clone();
+        for node in &mut sparse.graph.nodes {
+            let IntegerOp::Linear { products, bias } = &mut node.op else { continue };
+            for weights in products.iter_mut().map(|product| &mut product.weights) {
+                let columns = weights.columns;
+                for (index, weight) in weights.values.iter_mut().enumerate() {
+                    // The first two rows are all zero, and three of four weights elsewhere.
+                    if index < 2 * columns || index % 4 != 1 {
+                        *weight = 0;
+                    }
+                }
+            }
+            bias.iter_mut().take(2).for_each(|value| *value = 0);
+        }
+        let sample =
+            data.samples(&dense.graph.tensor(dense.graph.input).shape).unwrap().get(0).unwrap().to_vec();
+        let mut sizes = Vec::new();
+        for network in [&dense, &sparse] {
+            let compiled = network.compile(&CompileOptions::default()).unwrap();
+            let srs = Srs::development(compiled.srs_log_size()).unwrap();
+            let keyed = compiled.setup(&srs, &SetupOptions::default()).unwrap();
+            let key = keyed.key().verifying();
+            let mut seen = std::collections::HashSet::new();
+            for point in key.matrices().iter().flatten() {
+                assert!(*point != zkloom_verifier::G1Affine::default() && seen.insert(point.to_vec()));
+            }
+            let proved = keyed.prove(&sample, &ProveOptions::default(), &mut |_| {}).unwrap();
+            keyed.verifier().verify(proved.file(), &keyed.pin()).unwrap();
+            sizes.push((key.to_vec().len(), proved.file().bytes.len(), compiled.report().shape));
+        }
+        assert_eq!(sizes[0].0, sizes[1].0);
+        assert_eq!(sizes[0].1, sizes[1].1);
+        assert_eq!(sizes[0].2, sizes[1].2);
+    }
 }

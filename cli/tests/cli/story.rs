@@ -256,3 +256,49 @@ fn with_the_powers_of_tau_of_a_ceremony() {
         assert!(!run.stdout.contains("INSECURE") && !run.stderr.contains("DEVELOPMENT"), "{run:#?}");
     }
 }
+
+/// A pruned network of another scale takes every stage like the one it came from, and costs fewer rows.
+#[test]
+fn from_a_network_to_a_smaller_one_and_its_proof() {
+    let folder = scratch();
+    let home = folder.path().join("home");
+    let run =
+        |arguments: &[&str]| Run::of(program(&home).args(arguments).current_dir(folder.path())).succeeds();
+    let (model, data) = (fixture("digits-cnn.onnx"), fixture("digits-cnn-calibration.npz"));
+    let optimised = run(&[
+        "optimise",
+        &model,
+        "--calibration",
+        &data,
+        "--channels",
+        "0.4",
+        "--ends",
+        "--teleport",
+        "-o",
+        "small.onnx",
+        "--json",
+    ])
+    .json();
+    let layers = optimised["sparsification"]["layers"].as_array().unwrap();
+    assert!(layers.iter().any(|layer| layer["rows_after"].as_u64() < layer["rows_before"].as_u64()));
+    let rows = |model: &str, options: &[&str]| {
+        let compile = ["compile", model, "--calibration", &data, "-o", "net.circuit", "--json"];
+        run(&[&compile[..], options].concat()).json()["report"]["rows_in_use"].as_u64().unwrap()
+    };
+    assert!(rows("small.onnx", &[]) < rows(&model, &[]));
+    // The search's network is the one that is compiled and proved.
+    rows("small.onnx", &["--teleport", "--max-accuracy-loss", "0.05"]);
+    run(&["setup", "net.circuit", "-o", "keys"]);
+    let digits = fixture("digits-cnn-test.npz");
+    run(&["prove", "--key", "keys/proving.key", "--input", &digits, "--index", "3", "-o", "digit.proof"]);
+    run(&["verify", "--key", "keys/verification.key", "--proof", "digit.proof"]);
+
+    let nothing = ["optimise", &model, "--calibration", &data, "-o", "other.onnx"];
+    let refused = Run::of(program(&home).args(nothing).current_dir(folder.path()));
+    assert!(refused.stderr.contains("nothing to do"), "{refused:#?}");
+    let both =
+        ["optimise", &model, "--calibration", &data, "--channels", "0.4", "--weights", "0.4", "-o", "x.onnx"];
+    let refused = Run::of(program(&home).args(both).current_dir(folder.path()));
+    assert!(refused.stderr.contains("cannot be used with"), "{refused:#?}");
+    assert!(!folder.path().join("other.onnx").exists() && !folder.path().join("x.onnx").exists());
+}
