@@ -246,8 +246,10 @@ impl Writer<'_> {
                 }
             };
             if count != view.sizes[at] {
-                (starts.push(first), ends.push(first + (count - 1) * step + 1));
-                (axes.push(at + 1), steps.push(step));
+                starts.push(first);
+                ends.push(first + (count - 1) * step + 1);
+                axes.push(at + 1);
+                steps.push(step);
                 tensor.shape[at + 1] = count;
             }
         }
