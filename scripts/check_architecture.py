@@ -24,6 +24,7 @@ ARROWS = {
     "model": set(),
     "verifier": {"plonkish"},
     "backends": {"kernels"},
+    "backends/icicle-stub": {"kernels"},
     "capi": {"backends"},
     "prover": {"plonkish", "verifier", "backends"},
     "circuits": {"plonkish", "model"},

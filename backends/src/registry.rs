@@ -209,7 +209,13 @@ pub fn choose(name: &str, threads: Option<usize>) -> Result<AnyBackend> {
 
 /// Every device that was found here, tested or not.
 pub fn found() -> Vec<Found> {
-    KINDS.iter().flat_map(|kind| (kind.find)().unwrap_or_default()).collect()
+    found_of(&KINDS.map(|kind| kind.name))
+}
+
+/// The devices of these kinds that were found here; other kinds' libraries are not even loaded.
+pub fn found_of(kinds: &[&str]) -> Vec<Found> {
+    let asked = KINDS.iter().filter(|kind| kinds.contains(&kind.name));
+    asked.flat_map(|kind| (kind.find)().unwrap_or_default()).collect()
 }
 
 /// A report on every device, and on every kind without one, for a human who wonders what can be used here. Devices are opened

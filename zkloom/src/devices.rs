@@ -13,6 +13,9 @@ use crate::error::Result;
 use crate::files;
 use crate::store::Store;
 
+/// Kinds that `auto` looks at. ICICLE's libraries can end the process when something is wrong with them, so whoever wants one names it.
+const AUTOMATIC: [&str; 3] = ["cpu", "cuda", "wgpu"];
+
 /// A device that was chosen, and why.
 pub(crate) struct Chosen {
     pub(crate) backend: AnyBackend,
@@ -27,7 +30,8 @@ pub(crate) fn open(name: &str, threads: Option<usize>, log_rows: u32) -> Result<
         let backend = registry::choose(name, threads)?;
         return Ok(Chosen { backend, reason: "asked for".to_owned() });
     }
-    let devices: Vec<Found> = registry::found().into_iter().filter(|device| !device.software).collect();
+    let devices: Vec<Found> =
+        registry::found_of(&AUTOMATIC).into_iter().filter(|device| !device.software).collect();
     if devices.len() < 2 {
         let backend = registry::choose("cpu", threads)?;
         return Ok(Chosen { backend, reason: "the only device here".to_owned() });
