@@ -176,12 +176,24 @@ fn left_out(feature: &str, words: &str) -> BackendError {
     )
 }
 
-optional_kind!("cuda", "CUDA", find_cuda = crate::cuda::find(),
-    open_cuda(which, threads) = Ok(AnyBackend::Cuda(CudaBackend::open(number("cuda", which)?)?)));
-optional_kind!("icicle", "ICICLE", find_icicle = crate::icicle::find(),
-    open_icicle(which, threads) = Ok(AnyBackend::Icicle(IcicleBackend::open(which)?)));
-optional_kind!("wgpu", "wgpu", find_wgpu = crate::wgpu::find(),
-    open_wgpu(which, threads) = Ok(AnyBackend::Wgpu(WgpuBackend::open(number("wgpu", which)?)?)));
+optional_kind!(
+    "cuda",
+    "CUDA",
+    find_cuda = crate::cuda::find(),
+    open_cuda(which, threads) = Ok(AnyBackend::Cuda(CudaBackend::open(number("cuda", which)?)?))
+);
+optional_kind!(
+    "icicle",
+    "ICICLE",
+    find_icicle = crate::icicle::find(),
+    open_icicle(which, threads) = Ok(AnyBackend::Icicle(IcicleBackend::open(which)?))
+);
+optional_kind!(
+    "wgpu",
+    "wgpu",
+    find_wgpu = crate::wgpu::find(),
+    open_wgpu(which, threads) = Ok(AnyBackend::Wgpu(WgpuBackend::open(number("wgpu", which)?)?))
+);
 
 /// Opens a device by name: `auto`, or a kind (`cpu`, `cuda`, `icicle`, `wgpu`), with `:number` (of ICICLE, `:CUDA`) for one of
 /// several. `auto` is the processor here: which device is fastest depends on the work, and [`rank`](crate::rank) measures it. `threads` is the number of processor
