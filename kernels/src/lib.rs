@@ -4,6 +4,7 @@
 //! caller decides about threads (`pool.install(|| ...)`); nothing here is global. All of it is variable time.
 
 pub mod cpu;
+pub mod cuda;
 pub mod geometry;
 pub mod program;
 pub mod shape;
