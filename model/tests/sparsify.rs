@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Network, window};
 use rand::RngExt;
+use zkloom_model::access::{Access, AccessAxis};
 use zkloom_model::data::Dataset;
 use zkloom_model::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatTerm, ValueId};
 use zkloom_model::function::Function;
@@ -281,6 +282,60 @@ fn layers_that_read_channels_make_up_for_them() {
     }
 }
 
+/// Positions of vectors: two layers with a residual sum around the second, and a layer that mixes positions if asked for.
+fn vectors(mixing: bool) -> Network {
+    let mut net = Network::new(11, &[5, 6]);
+    let linear = |net: &mut Network, name: &str, input, rows: usize| {
+        let shape = net.shape(input);
+        let (positions, columns) = (shape[0], shape[1]);
+        let mut random =
+            |count| (0..count).map(|_| net.random.random_range(-0.5f32..0.5)).collect::<Vec<f32>>();
+        let weights = FloatMatrix { rows, columns, values: random(rows * columns) };
+        let op = FloatOp::Linear { input, weights, bias: random(rows) };
+        net.push(name, vec![positions, rows], op)
+    };
+    let first = linear(&mut net, "first", ValueId(0), 8);
+    let first = net.relu("first_relu", first);
+    let wide = linear(&mut net, "wide", first, 12);
+    let wide = net.relu("wide_relu", wide);
+    let narrow = linear(&mut net, "narrow", wide, 8);
+    let mut last = net.add("residual", &[(first, 1.0), (narrow, 1.0)]);
+    if mixing {
+        let axes = vec![
+            AccessAxis { count: 8, output_stride: 5, input_stride: 1 },
+            AccessAxis { count: 5, output_stride: 1, input_stride: 8 },
+        ];
+        let access = Access { output_start: 0, input_start: 0, axes };
+        let terms = vec![FloatTerm { input: last, coefficient: 1.0, access }];
+        let turned = net.push("turned", vec![8, 5], FloatOp::Sum { terms, bias: Vec::new() });
+        last = linear(&mut net, "mixing", turned, 5);
+    }
+    let flat = net.reshape("flat", last, &[40]);
+    net.dense("classes", flat, 3);
+    net
+}
+
+#[test]
+fn vectors_get_shorter_unless_positions_are_mixed() {
+    for mixing in [false, true] {
+        let mut net = vectors(mixing);
+        let values = (0..8 * 30).map(|_| net.random.random_range(-1.0f32..1.0)).collect();
+        let data = Dataset::new(vec![8, 5, 6], values, None).expect("data");
+        let asked = options(Method::Wanda, Pattern::Channels, 0.5);
+        let Sparsified { graph, report } = sparsify(&net.graph, &data, &asked).expect("sparsify");
+        compare(&net.graph, &graph, &data);
+        let rows: Vec<usize> = report.layers.iter().map(|layer| layer.rows_after).collect();
+        // A layer over positions reads all channels alike, so that none of them can go; what it makes itself can.
+        let expected: &[usize] = if mixing { &[8, 6, 8, 2, 3] } else { &[4, 6, 4, 3] };
+        assert_eq!(rows, expected, "{report}");
+        assert_eq!(graph.values[net.graph.nodes[0].output.0].shape, [5, if mixing { 8 } else { 4 }]);
+        let unstructured = sparsify(&net.graph, &data, &options(Method::Obs, Pattern::Unstructured, 0.5));
+        assert!(unstructured.expect("sparsify").report.layers.iter().all(|layer| {
+            layer.treatment == Treatment::Pruned(Method::Obs) && layer.zeros_after * 2 >= layer.weights - 1
+        }));
+    }
+}
+
 /// Random wiring of values of one shape.
 fn random_wiring(seed: u64) -> Network {
     let shape = [6, 5, 5];
@@ -441,8 +496,7 @@ fn what_cannot_be_done_is_refused() {
     let asked = SparsifyOptions { ends: true, ..base.clone() };
     assert!(matches!(sparsify(&graph, &huge, &asked), Err(SparsifyError::NotFinite { .. })));
     let mut idle = graph.clone();
-    let input =
-        FloatTerm { input: ValueId(0), coefficient: 1.0, access: zkloom_model::access::Access::identity(24) };
+    let input = FloatTerm { input: ValueId(0), coefficient: 1.0, access: Access::identity(24) };
     idle.nodes = vec![FloatNode {
         name: "only".into(),
         op: FloatOp::Sum { terms: vec![input], bias: Vec::new() },

@@ -17,16 +17,16 @@ use crate::float_graph::{FloatGraph, FloatOp};
 struct Classes {
     /// Number of the first element of each value.
     starts: Vec<usize>,
-    parents: Vec<u32>,
+    parents: Vec<usize>,
 }
 
 impl Classes {
     fn find(&mut self, element: usize) -> usize {
         let mut root = element;
-        while self.parents[root] as usize != root {
-            let above = self.parents[root] as usize;
+        while self.parents[root] != root {
+            let above = self.parents[root];
             self.parents[root] = self.parents[above];
-            root = self.parents[root] as usize;
+            root = self.parents[root];
         }
         root
     }
@@ -34,7 +34,7 @@ impl Classes {
     fn tie(&mut self, left: usize, right: usize) {
         let (left, right) = (self.find(left), self.find(right));
         let (low, high) = (left.min(right), left.max(right));
-        self.parents[high] = low as u32;
+        self.parents[high] = low;
     }
 
     /// Ties all elements of a list that is not empty.
@@ -52,7 +52,7 @@ impl Classes {
             start
         };
         let starts = graph.values.iter().map(start).collect();
-        let mut classes = Self { starts, parents: (0..total as u32).collect() };
+        let mut classes = Self { starts, parents: (0..total).collect() };
         for node in &graph.nodes {
             classes.node(graph, &node.op, node.output.0);
         }
