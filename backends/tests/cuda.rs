@@ -177,7 +177,14 @@ fn sums_of_points_are_the_processors() {
 /// Elements whose limbs as stored are awkward: ends of the range, and limbs of zeros and ones.
 fn awkward<F: PrimeField<BigInt = BigInt<4>>>(from: impl Fn(BigInt<4>) -> F) -> Vec<F> {
     let mut list = vec![F::ZERO, F::ONE, -F::ONE, F::ONE.double()];
-    for limbs in [[0u64, 0, 0, 1], [u64::MAX, 0, 0, 0], [u64::MAX, u64::MAX, u64::MAX, 0], [0, u64::MAX, 0, 1 << 60], [1 << 32, 0, u64::MAX, 0], [0xffff_ffff, 0xffff_ffff_0000_0000, 1, 0x3000_0000_0000_0000]] {
+    for limbs in [
+        [0u64, 0, 0, 1],
+        [u64::MAX, 0, 0, 0],
+        [u64::MAX, u64::MAX, u64::MAX, 0],
+        [0, u64::MAX, 0, 1 << 60],
+        [1 << 32, 0, u64::MAX, 0],
+        [0xffff_ffff, 0xffff_ffff_0000_0000, 1, 0x3000_0000_0000_0000],
+    ] {
         list.push(from(BigInt(limbs)));
     }
     let mut last = F::MODULUS;
@@ -227,7 +234,8 @@ fn field_arithmetic_is_arkworks() {
 
 #[test]
 fn a_missing_driver_is_a_clear_error() {
-    let error = CudaBackend::with_driver(Path::new("/nonexistent/libcuda.so.1"), 0).expect_err("there is none");
+    let error =
+        CudaBackend::with_driver(Path::new("/nonexistent/libcuda.so.1"), 0).expect_err("there is none");
     assert!(matches!(error, BackendError::Unavailable { .. }), "{error}");
     assert!(error.to_string().contains("/nonexistent/libcuda.so.1"), "{error}");
     if let Some(library) = library() {

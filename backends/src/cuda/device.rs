@@ -82,7 +82,8 @@ fn unavailable(name: impl Into<String>, reason: impl Into<String>) -> BackendErr
 fn describe(driver: &Driver, number: usize) -> Called<(i32, Found)> {
     let device = driver.device(number)?;
     let memory = driver.total_memory(device)?;
-    let (major, minor) = (driver.attribute(device, CAPABILITY_MAJOR)?, driver.attribute(device, CAPABILITY_MINOR)?);
+    let (major, minor) =
+        (driver.attribute(device, CAPABILITY_MAJOR)?, driver.attribute(device, CAPABILITY_MINOR)?);
     let version = driver.version()?;
     let description = format!(
         "{}, {} multiprocessors, compute capability {major}.{minor}, driver for CUDA {}.{}",
@@ -134,7 +135,18 @@ impl Device {
         let free = Mutex::default();
         let Found { name, description, memory, .. } = found;
         let (memory, meter) = (memory.unwrap_or(0), Meter::default());
-        Ok(Arc::new(Self { driver, device, context, module, kernels, free, name, description, memory, meter }))
+        Ok(Arc::new(Self {
+            driver,
+            device,
+            context,
+            module,
+            kernels,
+            free,
+            name,
+            description,
+            memory,
+            meter,
+        }))
     }
 
     fn free(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<u64>>> {

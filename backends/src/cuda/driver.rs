@@ -140,7 +140,9 @@ impl Driver {
         let name = path.display();
         // SAFETY: loading runs the library's initialisers; the file is NVIDIA's driver, or what the user names in its place.
         let library = unsafe { Library::new(path) }.map_err(|error| {
-            format!("the driver's library {name} can't be loaded ({error}); install NVIDIA's driver, or use `cpu`")
+            format!(
+                "the driver's library {name} can't be loaded ({error}); install NVIDIA's driver, or use `cpu`"
+            )
         })?;
         let functions = Functions::load(library).map_err(|error| {
             format!("the driver's library {name} lacks a function ({error}); install a driver for CUDA 12 or newer")

@@ -38,7 +38,8 @@ impl Device {
         })?;
         let Code { steps, loads, registers, output } = code;
         let steps_bytes: Vec<u8> = steps.iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
-        let loads = loads.iter().flat_map(|load| [inputs[load.input as usize].at(0), u64::from(load.rotation)]);
+        let loads =
+            loads.iter().flat_map(|load| [inputs[load.input as usize].at(0), u64::from(load.rotation)]);
         let loads_bytes: Vec<u8> = loads.flat_map(u64::to_le_bytes).collect();
         let tables = [self.filled(operation, &steps_bytes)?, self.filled(operation, &loads_bytes)?];
         let constants = self.upload(operation, constants)?;

@@ -8,10 +8,12 @@
 
 #![allow(unsafe_code)]
 
+mod boxes;
 mod device;
 mod driver;
 mod interpret;
 mod msm;
+mod rows;
 mod scan;
 mod transform;
 mod vectors;
@@ -26,7 +28,6 @@ use zkloom_kernels::program::Program;
 use zkloom_kernels::shape::{self, MAX_LOG_SIZE};
 
 use crate::backend::{Backend, Capabilities, DeviceVector, Direction, GeometricBox, Result};
-use crate::cpu::{CpuBackend, CpuScalars};
 use crate::meter::Meter;
 use crate::registry::Found;
 use device::Device;
@@ -37,16 +38,12 @@ use scan::Scan;
 use transform::Tables;
 pub use vectors::{CudaIntegers, CudaScalars};
 
-/// Methods that the processor does.
-const COMPOSED: [&str; 3] = ["expand_boxes", "contract_boxes", "combine_rows"];
-
 /// An NVIDIA GPU.
 #[derive(Debug)]
 pub struct CudaBackend {
     // Dropped before the device, whose memory they hold.
     tables: Tables,
     device: Arc<Device>,
-    cpu: CpuBackend,
 }
 
 /// Every device that the driver finds.
@@ -73,7 +70,7 @@ impl CudaBackend {
     /// As for [`CudaBackend::open`].
     pub fn with_driver(library: &Path, number: usize) -> Result<Self> {
         let device = Device::open(library, number)?;
-        Ok(Self { tables: Tables::default(), device, cpu: CpuBackend::new(None)? })
+        Ok(Self { tables: Tables::default(), device })
     }
 
     /// Waits until everything that was asked for is done.
@@ -99,19 +96,6 @@ impl CudaBackend {
         self.device.launch("check_field", "check_field", (a.len, vectors::FEWER_THREADS), &arguments)?;
         Ok(out)
     }
-
-    /// Lets the processor change a vector in the device's place.
-    fn composed(
-        &self,
-        operation: &'static str,
-        target: &mut CudaScalars,
-        work: impl FnOnce(&CpuBackend, &mut CpuScalars) -> Result<()>,
-    ) -> Result<()> {
-        self.device.meter.compose();
-        let mut values = self.cpu.upload(&self.device.fetch(operation, target.at(0), target.len)?)?;
-        work(&self.cpu, &mut values)?;
-        self.device.overwrite(target, 0, values.as_slice())
-    }
 }
 
 impl Backend for CudaBackend {
@@ -125,7 +109,7 @@ impl Backend for CudaBackend {
             description: self.device.description.clone(),
             memory: Some(self.device.memory),
             max_log_size: MAX_LOG_SIZE,
-            composed: COMPOSED.to_vec(),
+            composed: Vec::new(),
         }
     }
 
@@ -246,7 +230,7 @@ impl Backend for CudaBackend {
 
     fn expand_boxes(&self, target: &mut CudaScalars, boxes: &[GeometricBox]) -> Result<()> {
         shape::boxes("expand_boxes", boxes, Coordinate::Position, target.len)?;
-        self.composed("expand_boxes", target, |cpu, target| cpu.expand_boxes(target, boxes))
+        self.device.add_boxes("expand_boxes", target, None, boxes)
     }
 
     fn contract_boxes(
@@ -258,8 +242,7 @@ impl Backend for CudaBackend {
         let operation = "contract_boxes";
         shape::boxes(operation, boxes, Coordinate::Position, source.len)?;
         shape::boxes(operation, boxes, Coordinate::Output, target.len)?;
-        let source = self.cpu.upload(&self.device.fetch(operation, source.at(0), source.len)?)?;
-        self.composed(operation, target, |cpu, target| cpu.contract_boxes(target, &source, boxes))
+        self.device.add_boxes(operation, target, Some(source), boxes)
     }
 
     fn combine_rows(
@@ -272,7 +255,6 @@ impl Backend for CudaBackend {
     ) -> Result<()> {
         let operation = "combine_rows";
         shape::matrix(operation, target.len, offset, matrix.len, [weights.len(), width])?;
-        let matrix = self.cpu.upload_integers(&self.device.fetch_integers(operation, matrix)?)?;
-        self.composed(operation, target, |cpu, target| cpu.combine_rows(target, offset, &matrix, width, weights))
+        self.device.combine_rows(target.at(offset), matrix, width, weights)
     }
 }

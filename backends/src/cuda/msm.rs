@@ -106,7 +106,8 @@ impl Plan {
         let window_bits = WINDOW_BITS.min_by_key(cost)?;
         let windows = bits.div_ceil(window_bits);
         let one = Self { len, window_bits, windows, together: 1 };
-        let together = u64::from(windows).min(room / one.scratch()).min(u64::from(u32::MAX) / len.max(1) as u64);
+        let together =
+            u64::from(windows).min(room / one.scratch()).min(u64::from(u32::MAX) / len.max(1) as u64);
         (together > 0).then_some(Self { together: together as u32, ..one })
     }
 
@@ -241,11 +242,8 @@ impl Device {
         let mut sums = None;
         if blocks > 1 {
             let buffer = self.allocate(operation, blocks, 4)?;
-            let arguments = Arguments::default()
-                .word(buffer.address())
-                .word(counts)
-                .word(len as u64)
-                .word(COUNTS as u64);
+            let arguments =
+                Arguments::default().word(buffer.address()).word(counts).word(len as u64).word(COUNTS as u64);
             self.launch(operation, "fold_counts", (blocks, THREADS), &arguments)?;
             self.sum_counts(operation, buffer.address(), blocks)?;
             sums = Some(buffer);

@@ -65,7 +65,8 @@ impl Scan {
         let enters = device.vector(operation, blocks)?;
         let fold = Arguments::default().word(owns.at(0)).word(entries).structure(&self.rule(len, BLOCK));
         device.launch(operation, "fold_blocks", (blocks, FEWER_THREADS), &fold)?;
-        let above = Self { ratio: self.ratio.pow([BLOCK as u64]), backwards: false, exclusive: true, ..*self };
+        let above =
+            Self { ratio: self.ratio.pow([BLOCK as u64]), backwards: false, exclusive: true, ..*self };
         above.launch(device, operation, (owns.at(0), blocks), first, enters.at(0))?;
         device.launch(operation, "scan_blocks", (blocks, FEWER_THREADS), &arguments(enters.at(0), BLOCK))
     }
@@ -94,7 +95,9 @@ impl Device {
         let operation = "evaluate";
         let values = self.vector(operation, polynomials.len())?;
         self.clear(operation, values.at(0), values.len * ELEMENT)?;
-        for (number, polynomial) in polynomials.iter().enumerate().filter(|(_, polynomial)| polynomial.len > 0) {
+        for (number, polynomial) in
+            polynomials.iter().enumerate().filter(|(_, polynomial)| polynomial.len > 0)
+        {
             let (mut entries, mut len) = (polynomial.at(0), polynomial.len);
             // A level's memory must not be given to others before the next level's launch.
             let mut levels = Vec::new();

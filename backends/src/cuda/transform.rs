@@ -115,7 +115,12 @@ impl Device {
         Ok(values)
     }
 
-    pub fn coset_coefficients(self: &Arc<Self>, values: &mut CudaScalars, shift: Fr, tables: &Tables) -> Result<()> {
+    pub fn coset_coefficients(
+        self: &Arc<Self>,
+        values: &mut CudaScalars,
+        shift: Fr,
+        tables: &Tables,
+    ) -> Result<()> {
         let operation = "inverse_coset_ntt";
         self.transform(operation, values, Direction::Inverse, tables)?;
         let own = (values.at(0), values.len);

@@ -117,24 +117,17 @@ impl Device {
         let width = bits as usize / 8;
         let needed = values.len() as u64 * width as u64;
         let mut bytes: Vec<u8> = Vec::new();
-        bytes.try_reserve_exact(values.len() * width).map_err(|_| self.out_of_memory("upload_integers", needed))?;
+        bytes
+            .try_reserve_exact(values.len() * width)
+            .map_err(|_| self.out_of_memory("upload_integers", needed))?;
         values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()[..width]));
         let magnitude = lowest.unsigned_abs().max(highest.unsigned_abs());
-        Ok(CudaIntegers { buffer: self.filled("upload_integers", &bytes)?, len: values.len(), bits, magnitude })
-    }
-
-    /// Integers back on the host.
-    pub fn fetch_integers(&self, operation: &'static str, values: &CudaIntegers) -> Result<Vec<i64>> {
-        let width = values.bits as usize / 8;
-        let mut bytes = vec![0u8; values.len * width];
-        self.read(operation, &mut bytes, values.buffer.address())?;
-        let entry = |bytes: &[u8]| {
-            let negative = bytes.last().is_some_and(|&byte| byte >= 128);
-            let mut whole = [if negative { 255 } else { 0 }; 8];
-            whole[..bytes.len()].copy_from_slice(bytes);
-            i64::from_le_bytes(whole)
-        };
-        Ok(bytes.chunks_exact(width).map(entry).collect())
+        Ok(CudaIntegers {
+            buffer: self.filled("upload_integers", &bytes)?,
+            len: values.len(),
+            bits,
+            magnitude,
+        })
     }
 
     pub fn widen(self: &Arc<Self>, values: &CudaIntegers) -> Result<CudaScalars> {
@@ -166,8 +159,11 @@ impl Device {
             [vector.at(0), vector.len as u64].into_iter().chain(words_of(factor))
         });
         let table = self.filled(operation, &words.flat_map(u64::to_le_bytes).collect::<Vec<u8>>())?;
-        let arguments =
-            Arguments::default().word(sum.at(0)).word(len as u64).word(table.address()).word(terms.len() as u64);
+        let arguments = Arguments::default()
+            .word(sum.at(0))
+            .word(len as u64)
+            .word(table.address())
+            .word(terms.len() as u64);
         self.launch(operation, "combine", (len, THREADS), &arguments)?;
         Ok(sum)
     }

@@ -20,8 +20,8 @@ alignas(16) static unsigned char emulated_shared[1 << 17];
 static void __syncthreads();
 
 // Threads run one at a time, so plain additions are atomic.
-static inline u32 atomicAdd(u32* target, u32 value) {
-    u32 before = *target;
+template <class Word> static inline Word atomicAdd(Word* target, Word value) {
+    Word before = *target;
     *target += value;
     return before;
 }

@@ -104,7 +104,8 @@ Function functions[] = {
     PLAIN(double_table),   PLAIN(reorder),      PLAIN(run_few),      PLAIN(run_many),
     PLAIN(count_digits),   PLAIN(sort_digits),  PLAIN(fold_counts),  PLAIN(scan_counts),
     PLAIN(sum_sorted),     PLAIN(sum_entries),  PLAIN(weigh_buckets), PLAIN(check_field),
-    PLAIN(check_points),   WITH_BARRIERS(transform_layers),
+    PLAIN(write_tables),   PLAIN(accumulate_boxes), PLAIN(settle),   PLAIN(combine_rows),
+    PLAIN(sum_strips),     PLAIN(check_points),   WITH_BARRIERS(transform_layers),
 };
 
 // ---- the device ----

@@ -4,11 +4,13 @@
 //! anew, and a test tells when they are older than their sources.
 
 /// Every kernel by its name.
-pub const KERNELS: [&str; 22] = [
+pub const KERNELS: [&str; 27] = [
+    "accumulate_boxes",
     "add_scaled",
     "check_field",
     "check_points",
     "combine",
+    "combine_rows",
     "count_digits",
     "double_table",
     "evaluate_strands",
@@ -21,12 +23,15 @@ pub const KERNELS: [&str; 22] = [
     "run_many",
     "scan_blocks",
     "scan_counts",
+    "settle",
     "sort_digits",
     "sum_entries",
     "sum_sorted",
+    "sum_strips",
     "transform_layers",
     "weigh_buckets",
     "widen",
+    "write_tables",
 ];
 
 /// The kernels for compute capabilities 8.0, 8.6, 8.9, 9.0, 10.0 and 12.0 as machine code, and as PTX for any other.
@@ -37,7 +42,8 @@ mod tests {
     use super::*;
 
     /// The sources in the order in which the build script hashes them.
-    const SOURCES: [&str; 11] = [
+    const SOURCES: [&str; 13] = [
+        include_str!("../../cuda/boxes.cuh"),
         include_str!("../../cuda/checks.cuh"),
         include_str!("../../cuda/device.cuh"),
         include_str!("../../cuda/digits.cuh"),
@@ -45,6 +51,7 @@ mod tests {
         include_str!("../../cuda/interpreter.cuh"),
         include_str!("../../cuda/kernels.cu"),
         include_str!("../../cuda/point.cuh"),
+        include_str!("../../cuda/rows.cuh"),
         include_str!("../../cuda/scan.cuh"),
         include_str!("../../cuda/sums.cuh"),
         include_str!("../../cuda/transform.cuh"),
@@ -63,7 +70,11 @@ mod tests {
     #[test]
     fn the_compiled_kernels_are_those_of_the_sources() {
         let built = include_str!("../../cuda/zkloom.hash").trim();
-        assert_eq!(built, hash(), "run scripts/build_cuda.py: the sources have changed since the kernels were compiled");
+        assert_eq!(
+            built,
+            hash(),
+            "run scripts/build_cuda.py: the sources have changed since the kernels were compiled"
+        );
     }
 
     #[test]
