@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::allocate::{LEVELS, Point, allocate};
 use super::layers::{Layer, nothing, parts, parts_mut, size};
 use super::rebuild::{Places, rebuild};
-use super::report::output_error;
+use super::report::{output_error, reference};
 use super::statistics::{batches, statistics};
 use super::weights::note_width;
 use super::{Allocation, Fallback, Method, SparsifyError, Task, Treatment, obs};
@@ -329,14 +329,14 @@ fn by_error(
     let cost = |graph: &FloatGraph| -> f64 {
         layers.iter().map(|layer| (task.cost)(&size(graph, layer.node))).sum()
     };
-    let before = cost(task.graph);
+    let (before, reference) = (cost(task.graph), reference(task)?);
     let mut curves = Vec::new();
     for order in orders {
         let mut curve = vec![Point::default()];
         for level in LEVELS {
             let (changed, _) = plan.without(task.graph, part(order, level));
             let saving = before - cost(&changed);
-            curve.push(Point { level, saving, error: output_error(task, &changed)? });
+            curve.push(Point { level, saving, error: output_error(task, &reference, &changed)? });
         }
         curves.push(curve);
     }

@@ -158,31 +158,37 @@ impl Squares {
     }
 }
 
-/// Mean over some samples of the squared error of the network's output, each relative to all outputs' squares.
-pub(super) fn output_error(task: &Task, changed: &FloatGraph) -> Result<f64, SparsifyError> {
+/// The given network's outputs for the samples that errors are measured on.
+pub(super) struct Reference(Vec<Vec<f32>>);
+
+/// Runs the given network on the samples that errors are measured on.
+pub(super) fn reference(task: &Task) -> Result<Reference, SparsifyError> {
+    Ok(Reference(outputs(task, task.graph)?))
+}
+
+fn outputs(task: &Task, graph: &FloatGraph) -> Result<Vec<Vec<f32>>, FloatGraphError> {
     let samples: Vec<&[f32]> = task.samples.iter().take(task.options.samples).collect();
-    let squares = samples.par_iter().map(|sample| {
-        let output = |graph: &FloatGraph| {
-            let mut output = Vec::new();
-            graph.run_with(sample, |id, values| {
-                if id == graph.output {
-                    output = values.to_vec();
-                }
-            })?;
-            Ok::<_, FloatGraphError>(output)
-        };
-        let mut squares = Squares::default();
-        output(task.graph)?
-            .iter()
-            .zip(output(changed)?)
-            .for_each(|(&before, after)| squares.add(before, after));
-        Ok::<_, FloatGraphError>(squares)
-    });
+    let output = |sample: &&[f32]| {
+        let mut output = Vec::new();
+        graph.run_with(sample, |id, values| {
+            if id == graph.output {
+                output = values.to_vec();
+            }
+        })?;
+        Ok(output)
+    };
+    samples.par_iter().map(output).collect()
+}
+
+/// Squared error of the network's outputs over some samples, relative to their squares.
+pub(super) fn output_error(
+    task: &Task,
+    reference: &Reference,
+    changed: &FloatGraph,
+) -> Result<f64, SparsifyError> {
     let mut total = Squares::default();
-    for squares in squares.collect::<Vec<_>>() {
-        let squares = squares?;
-        total.difference += squares.difference;
-        total.whole += squares.whole;
+    for (before, after) in reference.0.iter().zip(outputs(task, changed)?) {
+        before.iter().zip(after).for_each(|(&before, after)| total.add(before, after));
     }
     Ok(total.error().powi(2))
 }

@@ -2,7 +2,7 @@
 
 use super::allocate::{LEVELS, Point, allocate};
 use super::layers::{Layer, parts, parts_mut, size};
-use super::report::output_error;
+use super::report::{output_error, reference};
 use super::statistics::{Statistics, batches, statistics};
 use super::{Allocation, Fallback, Method, Pattern, SparsifyError, Task, Treatment, obs, select};
 use crate::float_graph::FloatGraph;
@@ -80,6 +80,7 @@ fn sparsities(task: &Task, layers: &[Layer]) -> Result<Vec<f64>, SparsifyError> 
     };
     let method = if options.method == Method::Magnitude { Method::Magnitude } else { Method::Wanda };
     let (mut curves, mut total) = (Vec::new(), 0.0);
+    let reference = reference(task)?;
     let mut changed = graph.clone();
     for (index, &at) in open.iter().enumerate() {
         let node = layers[at].node;
@@ -94,7 +95,7 @@ fn sparsities(task: &Task, layers: &[Layer]) -> Result<Vec<f64>, SparsifyError> 
                 select::prune(weights, (groups, energy), (method, Pattern::Unstructured), level);
             }
             let saving = before - (task.cost)(&size(&changed, node));
-            curve.push(Point { level, saving, error: output_error(task, &changed)? });
+            curve.push(Point { level, saving, error: output_error(task, &reference, &changed)? });
         }
         changed.nodes[node] = graph.nodes[node].clone();
         curves.push(curve);
