@@ -33,9 +33,8 @@ pub fn probe<B: Backend>(backend: &B) -> Result<Vec<f64>> {
     let largest = PROBE_LOG_SIZES.iter().copied().max().unwrap_or(0);
     let bases = backend.upload_bases(&points(1 << largest))?;
     let ratio = -Fr::from(3u64);
-    let values: Vec<Fr> = std::iter::successors(Some(ratio), |value| Some(*value * ratio))
-        .take(1 << largest)
-        .collect();
+    let values: Vec<Fr> =
+        std::iter::successors(Some(ratio), |value| Some(*value * ratio)).take(1 << largest).collect();
     let mut times = Vec::with_capacity(PROBE_LOG_SIZES.len());
     for log_size in PROBE_LOG_SIZES {
         let scalars = backend.upload(values.get(..1 << log_size).unwrap_or(&values))?;
@@ -79,7 +78,8 @@ pub fn measure(devices: &[Found], threads: Option<usize>) -> (Vec<Speed>, Vec<cr
 /// The fastest device for work of this many rows: by the probe of the nearest size, the first where two are equal. Nothing
 /// without devices.
 pub fn fastest(speeds: &[Speed], log_rows: u32) -> Option<&Speed> {
-    let nearest = (0..PROBE_LOG_SIZES.len()).min_by_key(|&index| PROBE_LOG_SIZES[index].abs_diff(log_rows))?;
+    let nearest =
+        (0..PROBE_LOG_SIZES.len()).min_by_key(|&index| PROBE_LOG_SIZES[index].abs_diff(log_rows))?;
     let time = |speed: &Speed| speed.milliseconds.get(nearest).copied().unwrap_or(f64::INFINITY);
     speeds.iter().min_by(|first, second| time(first).total_cmp(&time(second)))
 }
@@ -96,7 +96,10 @@ mod tests {
     fn small_work_goes_to_the_device_that_is_fast_for_it() {
         let speeds = [speed("cpu", [1.0, 8.0, 64.0]), speed("cuda:0", [4.0, 5.0, 6.0])];
         let chosen = |log_rows| fastest(&speeds, log_rows).map(|speed| speed.name.as_str());
-        assert_eq!([chosen(4), chosen(11), chosen(12), chosen(20)].map(Option::unwrap), ["cpu", "cpu", "cuda:0", "cuda:0"]);
+        assert_eq!(
+            [chosen(4), chosen(11), chosen(12), chosen(20)].map(Option::unwrap),
+            ["cpu", "cpu", "cuda:0", "cuda:0"]
+        );
         assert_eq!(fastest(&[], 12), None);
         let equal = [speed("cpu", [1.0; 3]), speed("wgpu:0", [1.0; 3])];
         assert_eq!(fastest(&equal, 16).unwrap().name, "cpu");
@@ -104,7 +107,12 @@ mod tests {
 
     #[test]
     fn the_processor_is_measured_and_an_unknown_device_is_named() {
-        let device = |name: &str| Found { name: name.to_owned(), description: String::new(), memory: None, software: false };
+        let device = |name: &str| Found {
+            name: name.to_owned(),
+            description: String::new(),
+            memory: None,
+            software: false,
+        };
         let (speeds, failures) = measure(&[device("cpu"), device("abacus")], Some(1));
         assert_eq!(speeds.len(), 1);
         assert_eq!(speeds[0].milliseconds.len(), PROBE_LOG_SIZES.len());

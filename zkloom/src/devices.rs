@@ -1,9 +1,11 @@
 //! The choice of a device.
 //!
 //! `auto` takes the device that a short measurement found fastest for work of the circuit's size. The measurement is made once
-//! for a machine, its devices and this version, and kept in the home folder; without a home folder it is made each time.
+//! for a machine, its devices and this version, and kept in the home folder; without a home folder it is made each time. What was
+//! found is trusted for a day, because looking for devices takes half a second and more; `zkloom doctor` forgets it.
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use zkloom_backends::rank::{self, Speed};
@@ -30,18 +32,18 @@ pub(crate) fn open(name: &str, threads: Option<usize>, log_rows: u32) -> Result<
         let backend = registry::choose(name, threads)?;
         return Ok(Chosen { backend, reason: "asked for".to_owned() });
     }
-    let devices: Vec<Found> =
-        registry::found_of(&AUTOMATIC).into_iter().filter(|device| !device.software).collect();
-    if devices.len() < 2 {
-        let backend = registry::choose("cpu", threads)?;
-        return Ok(Chosen { backend, reason: "the only device here".to_owned() });
-    }
     let store = Store::from_environment().ok();
-    let speeds = remembered(store.as_ref().map(Store::root), &devices, threads);
+    let home = store.as_ref().map(Store::root);
+    let speeds = remembered(home, threads, &|| {
+        registry::found_of(&AUTOMATIC).into_iter().filter(|device| !device.software).collect()
+    });
     let fastest = rank::fastest(&speeds, log_rows).map_or("cpu", |speed| speed.name.as_str());
     match registry::choose(fastest, threads) {
         Ok(backend) => {
-            let reason = format!("the fastest of {} devices for 2^{log_rows} rows", devices.len());
+            let reason = match speeds.len() {
+                0 | 1 => "the only device here".to_owned(),
+                count => format!("the fastest of {count} devices for 2^{log_rows} rows"),
+            };
             Ok(Chosen { backend, reason })
         }
         // It worked when it was measured; `auto` promises a device, not this one.
@@ -57,42 +59,77 @@ pub(crate) fn open(name: &str, threads: Option<usize>, log_rows: u32) -> Result<
 /// Speeds as kept in the home folder.
 #[derive(Serialize, Deserialize)]
 struct Remembered {
-    /// What they were measured with: version, threads, devices.
+    /// What they were measured with: version and threads.
     key: String,
+    /// The devices.
+    devices: String,
+    /// When the devices were looked for, in seconds since 1970.
+    seen: u64,
     /// Name and milliseconds of each device.
     speeds: Vec<(String, Vec<f64>)>,
 }
 
-/// Speeds of these devices: kept ones if nothing changed, else measured and kept.
-fn remembered(home: Option<&Path>, devices: &[Found], threads: Option<usize>) -> Vec<Speed> {
-    let listed: Vec<String> =
-        devices.iter().map(|device| format!("{} {}", device.name, device.description)).collect();
-    let key = format!("{} {threads:?} {}", env!("CARGO_PKG_VERSION"), listed.join("; "));
-    let path: Option<PathBuf> = home.map(|home| home.join("devices.json"));
+/// How long found devices are trusted, in seconds.
+const TRUSTED: u64 = 24 * 60 * 60;
+
+/// Name of the file with the measurement.
+const FILE: &str = "devices.json";
+
+/// Speeds of the devices: kept ones if nothing changed, else measured and kept. A single device needs no measurement.
+fn remembered(home: Option<&Path>, threads: Option<usize>, find: &dyn Fn() -> Vec<Found>) -> Vec<Speed> {
+    let key = format!("{} {threads:?}", env!("CARGO_PKG_VERSION"));
+    let seen = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
+    let path: Option<PathBuf> = home.map(|home| home.join(FILE));
     let kept = path.as_ref().and_then(|path| std::fs::read(path).ok());
-    // A file that is damaged or of other devices is as good as none.
-    if let Some(kept) = kept.and_then(|bytes| serde_json::from_slice::<Remembered>(&bytes).ok())
-        && kept.key == key
-    {
+    // A file that is damaged or of another version is as good as none.
+    let kept = kept.and_then(|bytes| serde_json::from_slice::<Remembered>(&bytes).ok());
+    let kept = kept.filter(|kept| kept.key == key);
+    let speeds_of = |kept: Remembered| {
         let speed = |(name, milliseconds)| Speed { name, milliseconds };
-        return kept.speeds.into_iter().map(speed).collect();
-    }
-    tracing::info!("measuring {} devices, once for this machine", devices.len());
-    let (speeds, failures) = rank::measure(devices, threads);
-    failures.iter().for_each(|error| tracing::warn!("{error}; it is left out of the choice"));
+        kept.speeds.into_iter().map(speed).collect()
+    };
+    // A clock that was put back makes it older, not younger.
+    let kept = match kept {
+        Some(kept) if kept.seen <= seen && seen - kept.seen < TRUSTED => return speeds_of(kept),
+        kept => kept,
+    };
+    let found = find();
+    let listed: Vec<String> =
+        found.iter().map(|device| format!("{} {}", device.name, device.description)).collect();
+    let devices = listed.join("; ");
+    let speeds = match kept {
+        Some(kept) if kept.devices == devices => speeds_of(kept),
+        _ => measured(&found, threads),
+    };
     if let (Some(path), Some(home)) = (path, home) {
-        let speeds = speeds.iter().map(|speed| (speed.name.clone(), speed.milliseconds.clone())).collect();
-        let bytes = serde_json::to_vec_pretty(&Remembered { key, speeds }).unwrap_or_default();
+        let kept = speeds.iter().map(|speed| (speed.name.clone(), speed.milliseconds.clone())).collect();
+        let remembered = Remembered { key, devices, seen, speeds: kept };
+        let bytes = serde_json::to_vec_pretty(&remembered).unwrap_or_default();
         let written = files::make_folder(home).and_then(|_| files::write_atomic(&path, &bytes, false));
         if let Err(error) = written {
-            tracing::warn!("the measurement can't be kept: {error}");
+            tracing::debug!("the measurement can't be kept: {error}");
         }
     }
     speeds
 }
 
-/// What is known of every device on this machine.
+/// A measurement, if there is a choice.
+fn measured(devices: &[Found], threads: Option<usize>) -> Vec<Speed> {
+    if let [only] = devices {
+        return vec![Speed { name: only.name.clone(), milliseconds: Vec::new() }];
+    }
+    tracing::info!("measuring {} devices, once for this machine", devices.len());
+    let (speeds, failures) = rank::measure(devices, threads);
+    failures.iter().for_each(|error| tracing::warn!("{error}; it is left out of the choice"));
+    speeds
+}
+
+/// What is known of every device on this machine, looked for anew; `auto` will do so too the next time.
 pub fn list() -> Vec<DeviceReport> {
+    if let Ok(store) = Store::from_environment() {
+        // Mostly it is not there; a file that can't be removed is looked at again in a day.
+        let _ = std::fs::remove_file(store.root().join(FILE));
+    }
     registry::list()
 }
 
@@ -100,26 +137,52 @@ pub fn list() -> Vec<DeviceReport> {
 mod tests {
     use super::*;
 
-    fn cpu() -> Vec<Found> {
-        registry::found().into_iter().filter(|device| device.name == "cpu").collect()
+    /// The processor under two names: a choice.
+    fn two() -> Vec<Found> {
+        let cpu = registry::found_of(&["cpu"]);
+        [cpu.clone(), cpu].concat()
     }
 
     #[test]
     fn a_measurement_is_made_once_and_again_when_something_changed() {
         let home = tempfile::tempdir().unwrap();
-        let first = remembered(Some(home.path()), &cpu(), Some(1));
-        assert_eq!(first.len(), 1);
-        // A second measurement would not come this close.
-        let again = remembered(Some(home.path()), &cpu(), Some(1));
-        let pairs = first[0].milliseconds.iter().zip(&again[0].milliseconds);
-        assert!(pairs.map(|(one, other)| (one - other).abs()).all(|difference| difference < 1e-9));
-        let path = home.path().join("devices.json");
+        let path = home.path().join(FILE);
+        let looked = std::cell::Cell::new(0);
+        let find = || {
+            looked.set(looked.get() + 1);
+            two()
+        };
+        let first = remembered(Some(home.path()), Some(1), &find);
+        assert_eq!((first.len(), looked.get()), (2, 1));
+        // For a day nobody looks again.
         let kept = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, kept.replace("\"cpu\"", "\"other\"")).unwrap();
-        assert_eq!(remembered(Some(home.path()), &cpu(), Some(1))[0].name, "other");
-        assert_eq!(remembered(Some(home.path()), &cpu(), Some(2))[0].name, "cpu");
+        std::fs::write(&path, kept.replacen("\"cpu\"", "\"other\"", 1)).unwrap();
+        assert_eq!(remembered(Some(home.path()), Some(1), &find)[0].name, "other");
+        assert_eq!(looked.get(), 1);
+        // After it, the same devices need no measurement, but other ones do.
+        let change = |from: &str, to: &str| {
+            let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let mut old = kept;
+            old["seen"] = 1.into();
+            std::fs::write(&path, old.to_string().replace(from, to)).unwrap();
+        };
+        change("", "");
+        assert_eq!(remembered(Some(home.path()), Some(1), &find)[0].name, "other");
+        assert_eq!(looked.get(), 2);
+        change("threads", "cores");
+        assert_eq!(remembered(Some(home.path()), Some(1), &find)[0].name, "cpu");
+        // Other threads, or a damaged file.
+        assert_eq!(remembered(Some(home.path()), Some(2), &find)[0].name, "cpu");
         std::fs::write(&path, "damaged").unwrap();
-        assert_eq!(remembered(Some(home.path()), &cpu(), Some(1))[0].name, "cpu");
+        assert_eq!(remembered(Some(home.path()), Some(1), &find)[0].name, "cpu");
+        assert_eq!(looked.get(), 5);
+    }
+
+    #[test]
+    fn a_single_device_is_not_measured() {
+        let speeds = remembered(None, None, &|| registry::found_of(&["cpu"]));
+        assert_eq!(speeds, [Speed { name: "cpu".to_owned(), milliseconds: Vec::new() }]);
+        assert_eq!(rank::fastest(&speeds, 20).map(|speed| speed.name.as_str()), Some("cpu"));
     }
 
     #[test]
