@@ -36,11 +36,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N:M", value_parser = blocks)]
     blocks: Option<(usize, usize)>,
     /// How weights are chosen
-    #[arg(long, value_enum, default_value = "wanda")]
+    #[arg(long, value_enum, default_value = "obs")]
     method: PruningMethod,
-    /// Remove as much from every layer, instead of where it raises the output's error least
+    /// Remove where it raises the output's error least, instead of as much from every layer: minutes for a large network
     #[arg(long)]
-    uniform: bool,
+    by_error: bool,
     /// Prune the first and the last layer too
     #[arg(long)]
     ends: bool,
@@ -101,7 +101,7 @@ impl Arguments {
             method: self.method.into(),
             pattern,
             sparsity,
-            allocation: if self.uniform { Allocation::Uniform } else { Allocation::ByError },
+            allocation: if self.by_error { Allocation::ByError } else { Allocation::Uniform },
             excluded: self.exclude.clone(),
             ends: self.ends,
             ..SparsifyOptions::default()
