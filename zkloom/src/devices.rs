@@ -101,11 +101,12 @@ fn remembered(home: Option<&Path>, threads: Option<usize>, find: &dyn Fn() -> Ve
         Some(kept) if kept.devices == devices => speeds_of(kept),
         _ => measured(&found, threads),
     };
-    if let (Some(path), Some(home)) = (path, home) {
+    // Looking for a device is no reason to make a home folder.
+    if let Some(path) = path.filter(|_| home.is_some_and(Path::is_dir)) {
         let kept = speeds.iter().map(|speed| (speed.name.clone(), speed.milliseconds.clone())).collect();
         let remembered = Remembered { key, devices, seen, speeds: kept };
         let bytes = serde_json::to_vec_pretty(&remembered).unwrap_or_default();
-        let written = files::make_folder(home).and_then(|_| files::write_atomic(&path, &bytes, false));
+        let written = files::write_atomic(&path, &bytes, false);
         if let Err(error) = written {
             tracing::debug!("the measurement can't be kept: {error}");
         }

@@ -201,7 +201,10 @@ mod tests {
             let key = keyed.key().verifying();
             let mut seen = std::collections::HashSet::new();
             for point in key.matrices().iter().flatten() {
-                assert!(*point != zkloom_verifier::G1Affine::default() && seen.insert(zkloom_verifier::group::compressed(point).to_vec()));
+                assert!(
+                    *point != zkloom_verifier::G1Affine::default()
+                        && seen.insert(zkloom_verifier::group::compressed(point).to_vec())
+                );
             }
             let proved = keyed.prove(&sample, &ProveOptions::default(), &mut |_| {}).unwrap();
             keyed.verifier().verify(proved.file(), &keyed.pin()).unwrap();
