@@ -1,6 +1,6 @@
 //! C interface to the devices; `include/zkloom.h` says what each function does.
 //!
-//! Nothing unwinds into C: a panic becomes [`Status::Internal`]. Pointers are checked for null; that they point to as much as the
+//! Nothing unwinds into C: a panic becomes the status `ZKLOOM_INTERNAL`. Pointers are checked for null; that they point to as much as the
 //! header says is the caller's part, as anywhere in C.
 
 mod convert;
@@ -126,8 +126,11 @@ pub unsafe extern "C" fn zkloom_device_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zkloom_device_close(device: *mut ZkloomDevice) {
     if !device.is_null() {
-        // SAFETY: it came from a box, by the caller's promise.
-        guarded(|| Ok(drop(unsafe { Box::from_raw(device) })));
+        guarded(|| {
+            // SAFETY: it came from a box, by the caller's promise.
+            drop(unsafe { Box::from_raw(device) });
+            Ok(())
+        });
     }
 }
 
@@ -163,8 +166,11 @@ pub unsafe extern "C" fn zkloom_bases_upload(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zkloom_bases_close(bases: *mut ZkloomBases) {
     if !bases.is_null() {
-        // SAFETY: they came from a box, by the caller's promise.
-        guarded(|| Ok(drop(unsafe { Box::from_raw(bases) })));
+        guarded(|| {
+            // SAFETY: they came from a box, by the caller's promise.
+            drop(unsafe { Box::from_raw(bases) });
+            Ok(())
+        });
     }
 }
 
