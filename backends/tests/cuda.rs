@@ -233,6 +233,31 @@ fn field_arithmetic_is_arkworks() {
 }
 
 #[test]
+fn additions_of_points_are_arkworks() {
+    let Some(device) = device() else { return };
+    let some = points(20_000);
+    let pair = |index: usize| {
+        let (a, other) = (some[index], some[(index * 7 + 1) % some.len()]);
+        match index % 10 {
+            0 => (a, a),
+            1 => (a, -a),
+            2 => (a, G1Affine::zero()),
+            3 => (G1Affine::zero(), a),
+            4 => (G1Affine::zero(), G1Affine::zero()),
+            // The second addition meets opposite or equal points.
+            5 => (a, (-(a + a)).into_affine()),
+            6 => (a, (a + a).into_affine()),
+            _ => (a, other),
+        }
+    };
+    let (a, b): (Vec<G1Affine>, Vec<G1Affine>) = (0..some.len()).map(pair).unzip();
+    let (left, right) = (device.upload_bases(&a).unwrap(), device.upload_bases(&b).unwrap());
+    let found = device.check_points(&left, &right).unwrap();
+    let expected: Vec<G1Projective> = a.iter().zip(&b).map(|(a, b)| *a + *b + *a).collect();
+    assert_eq!(found, G1Projective::normalize_batch(&expected));
+}
+
+#[test]
 fn a_missing_driver_is_a_clear_error() {
     let error =
         CudaBackend::with_driver(Path::new("/nonexistent/libcuda.so.1"), 0).expect_err("there is none");

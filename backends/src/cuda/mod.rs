@@ -81,8 +81,8 @@ impl CudaBackend {
         self.device.synchronize("synchronize")
     }
 
-    /// Runs a kernel of `zkloom_kernels::cuda` that takes two vectors and a number, for tests of the arithmetic: `check_field`
-    /// (the number is 1 for the field of coordinates; four results for each pair) and nothing else.
+    /// For tests of the kernels' arithmetic: `a + b`, `a - b`, `a * b` and `a * b` by carry chains for each pair, of scalars or (if
+    /// `base`) of coordinates with the same limbs.
     #[doc(hidden)]
     pub fn check_field(&self, a: &CudaScalars, b: &CudaScalars, base: bool) -> Result<CudaScalars> {
         shape::range("check_field", 0, a.len, b.len)?;
@@ -95,6 +95,12 @@ impl CudaBackend {
             .word(base.into());
         self.device.launch("check_field", "check_field", (a.len, vectors::FEWER_THREADS), &arguments)?;
         Ok(out)
+    }
+
+    /// For tests of the kernels' arithmetic: `(a + b) + a` for each pair of points.
+    #[doc(hidden)]
+    pub fn check_points(&self, a: &CudaBases, b: &CudaBases) -> Result<Vec<G1Affine>> {
+        self.device.check_points(a, b)
     }
 }
 

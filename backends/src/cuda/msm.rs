@@ -323,6 +323,22 @@ impl Device {
         Ok(totals)
     }
 
+    /// `(a + b) + a` for each pair, by both of the kernels' additions.
+    pub fn check_points(self: &Arc<Self>, a: &CudaBases, b: &CudaBases) -> Result<Vec<G1Affine>> {
+        let operation = "check_points";
+        let len = a.len.min(b.len);
+        let out = self.allocate(operation, len, POINT)?;
+        let arguments = Arguments::default()
+            .word(out.address())
+            .word(a.buffer.address())
+            .word(b.buffer.address())
+            .word(len as u64);
+        self.launch(operation, "check_points", (len, FEWER_THREADS), &arguments)?;
+        let mut bytes = vec![0u8; len * POINT];
+        self.read(operation, &mut bytes, out.address())?;
+        self.points(operation, &bytes)
+    }
+
     /// Affine points from the bytes of points with denominators.
     fn points(&self, operation: &'static str, bytes: &[u8]) -> Result<Vec<G1Affine>> {
         let coordinate = |part: &[u8]| {
