@@ -37,6 +37,31 @@ fi
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps
 step "tests" cargo test --locked --workspace --all-features
 
+# Whole proofs on devices that are not there: our CUDA kernels on a driver that runs them on the processor, and the stub of ICICLE.
+emulated_proofs() {
+    emulated=$(mktemp -d) || return 1
+    mkdir -p "$emulated/lib"
+    outcome=1
+    if "${CXX:-c++}" -std=c++17 -O2 -shared -fPIC kernels/cuda/host/driver.cpp -o "$emulated/driver.so" &&
+        cargo build --locked -p zkloom-icicle-stub; then
+        for part in device field_bn254 curve_bn254; do
+            cp "${CARGO_TARGET_DIR:-target}/debug/libzkloom_icicle_stub.so" "$emulated/lib/libicicle_$part.so" || break
+        done
+        ZKLOOM_CUDA_DRIVER="$emulated/driver.so" ICICLE_INSTALL_DIR="$emulated" ZKLOOM_REQUIRE_DEVICES=cuda,icicle \
+            cargo test --locked --workspace --all-features one_seed_gives_the_same_bytes_on_every_device
+        outcome=$?
+    fi
+    rm -rf "$emulated"
+    return $outcome
+}
+if [ "$(uname -s)" != Linux ]; then
+    skip_optional "proofs on emulated devices" "they are made for Linux"
+elif "${CXX:-c++}" --version >/dev/null 2>&1; then
+    step "proofs on emulated devices" emulated_proofs
+else
+    skip "proofs on emulated devices" "a C++ compiler is missing"
+fi
+
 if [ -f scripts/verify_proof.py ]; then
     if [ "$python" = yes ]; then
         step "independent verifier" python3 scripts/verify_proof.py --self-test

@@ -73,7 +73,8 @@ fn seeded<B: Backend>(backend: &B, sample: &Sample) -> Vec<u8> {
     prover.prove_as(&input, &mut random, &mut transcript, &mut Honest).unwrap().1.to_bytes()
 }
 
-/// Whatever devices this build and machine have, software drivers of GPUs among them.
+/// Whatever devices this build and machine have, software drivers of GPUs among them. `ZKLOOM_REQUIRE_DEVICES`, kinds with commas
+/// between them, says which must be there.
 #[test]
 fn one_seed_gives_the_same_bytes_on_every_device() {
     let sample = Sample::new(&Shape { kinds: ALL.to_vec(), log_rows: 8, ..Shape::default() });
@@ -81,6 +82,10 @@ fn one_seed_gives_the_same_bytes_on_every_device() {
     let others: Vec<_> = registry::found().into_iter().filter(|device| device.name != "cpu").collect();
     if others.is_empty() {
         println!("skipped: no device beside the processor was found");
+    }
+    let required = std::env::var("ZKLOOM_REQUIRE_DEVICES").unwrap_or_default();
+    for kind in required.split(',').filter(|kind| !kind.is_empty()) {
+        assert!(others.iter().any(|device| device.name.starts_with(kind)), "{kind}: {others:?}");
     }
     for device in others {
         let backend = registry::choose(&device.name, Some(2)).unwrap();
