@@ -60,7 +60,7 @@ pub fn write(graph: &FloatGraph, path: impl AsRef<Path>) -> Result<(), WriteErro
     std::fs::write(path, bytes).map_err(|source| WriteError::Unwritable { path: path.to_path_buf(), source })
 }
 
-/// The bytes of an ONNX file, as [`write`] writes them.
+/// The bytes of an ONNX file, as [`write()`] writes them.
 ///
 /// # Errors
 /// [`WriteError`]: a malformed graph, more than two gigabytes.
