@@ -18,6 +18,13 @@ use crate::store::Store;
 /// Kinds that `auto` looks at. ICICLE's libraries can end the process when something is wrong with them, so whoever wants one names it.
 const AUTOMATIC: [&str; 3] = ["cpu", "cuda", "wgpu"];
 
+/// Whether the system shows any sign of a GPU. Without one, loading graphics drivers costs a third of a second and a hundred
+/// megabytes to find out that there is only a software driver.
+fn may_have_gpu() -> bool {
+    const SIGNS: [&str; 4] = ["/dev/dri", "/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg"];
+    !cfg!(target_os = "linux") || SIGNS.iter().any(|sign| Path::new(sign).exists())
+}
+
 /// A device that was chosen, and why.
 pub(crate) struct Chosen {
     pub(crate) backend: AnyBackend,
@@ -35,7 +42,8 @@ pub(crate) fn open(name: &str, threads: Option<usize>, log_rows: u32) -> Result<
     let store = Store::from_environment().ok();
     let home = store.as_ref().map(Store::root);
     let speeds = remembered(home, threads, &|| {
-        registry::found_of(&AUTOMATIC).into_iter().filter(|device| !device.software).collect()
+        let kinds: &[&str] = if may_have_gpu() { &AUTOMATIC } else { &["cpu"] };
+        registry::found_of(kinds).into_iter().filter(|device| !device.software).collect()
     });
     let fastest = rank::fastest(&speeds, log_rows).map_or("cpu", |speed| speed.name.as_str());
     match registry::choose(fastest, threads) {
