@@ -95,6 +95,8 @@ pub struct Resident<'a> {
     quarantined: AtomicBool,
     upload_time: Duration,
     device: String,
+    /// Why this device.
+    reason: String,
 }
 
 impl core::fmt::Debug for Resident<'_> {
@@ -141,15 +143,17 @@ impl Keyed {
         let chosen = devices::open(name, options.threads, log_rows)?;
         let device = chosen.backend.capabilities().name;
         tracing::info!("device {device}: {}", chosen.reason);
-        let tried =
-            with_backend!(&chosen.backend, backend => self.try_resident(backend, options.threads, work))?;
+        let tried = with_backend!(&chosen.backend, backend => {
+            self.try_resident((backend, &chosen.reason), options.threads, work)
+        })?;
         match tried {
             Tried::Refused(KeyError::Backend(error), work)
                 if matches!(name, "" | "auto") && device != "cpu" && is_device_fault(&error) =>
             {
                 tracing::warn!("{error}; the processor is used instead");
                 let processor = CpuBackend::new(options.threads)?;
-                self.try_resident(&processor, options.threads, work)?.value()
+                let reason = format!("{device} can't hold the key");
+                self.try_resident((&processor, &reason), options.threads, work)?.value()
             }
             tried => tried.value(),
         }
@@ -163,13 +167,13 @@ impl Keyed {
         threads: Option<usize>,
         work: impl FnOnce(&Resident<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.try_resident(backend, threads, work)?.value()
+        self.try_resident((backend, "given"), threads, work)?.value()
     }
 
     /// Does `work`, or gives it back if the device refuses the key.
     fn try_resident<B: Backend, T, W: FnOnce(&Resident<'_>) -> Result<T>>(
         &self,
-        backend: &B,
+        (backend, reason): (&B, &str),
         threads: Option<usize>,
         work: W,
     ) -> Result<Tried<T, W>> {
@@ -192,6 +196,7 @@ impl Keyed {
             quarantined: AtomicBool::new(false),
             upload_time,
             device,
+            reason: reason.to_owned(),
         };
         Ok(Tried::Done(work(&resident)?))
     }
@@ -254,8 +259,9 @@ impl Resident<'_> {
         };
         let (timings, upload_time) = (proved.timings, self.upload_time);
         let transfers = Transfers::of(self.prover.meter());
-        let (device, faults) = (made.device, made.faults);
-        Ok(Proved { file, witness_time, upload_time, timings, openings: opened, transfers, device, faults })
+        let (device, faults, reason) = (made.device, made.faults, self.reason.clone());
+        let openings = opened;
+        Ok(Proved { file, witness_time, upload_time, timings, openings, transfers, device, reason, faults })
     }
 
     /// A proof from the device, or from the processor if the device fails.
@@ -389,6 +395,7 @@ pub struct Proved {
     openings: Openings,
     transfers: Transfers,
     device: String,
+    reason: String,
     faults: Vec<String>,
 }
 
@@ -433,6 +440,11 @@ impl Proved {
     /// Name of the device that made it.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// Why the key was put on the device that it was put on, in words.
+    pub fn device_reason(&self) -> &str {
+        &self.reason
     }
 
     /// What went wrong on the chosen device before this proof was made: empty, unless an accelerator failed.

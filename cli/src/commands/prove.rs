@@ -128,14 +128,11 @@ pub fn stages_json(timings: &[Timing]) -> Vec<Value> {
 }
 
 /// The device in words; `auto` says why it took this one.
-fn chosen(device: &str, asked: &str) -> String {
-    if asked != "auto" {
-        return device.to_owned();
+fn chosen(proved: &Proved, asked: &str) -> String {
+    match asked {
+        "auto" => format!("{}, chosen by auto ({})", proved.device(), proved.device_reason()),
+        _ => proved.device().to_owned(),
     }
-    let others = zkloom::devices::list().into_iter().filter(|report| report.name != device);
-    let others: Vec<String> =
-        others.map(|report| format!("{}: {}", report.name, report.description)).collect();
-    format!("{device}, chosen by auto ({})", others.join("; "))
 }
 
 fn report(
@@ -158,7 +155,7 @@ fn report(
     let text = format!(
         "{}\ndevice {}\n\neveryone who has the proof sees:\n{}\n\nwrote {} ({}, of which the proof {})",
         stages_text(proved, total),
-        chosen(proved.device(), &arguments.device.backend),
+        chosen(proved, &arguments.device.backend),
         tensors_text(&tensors),
         output.display(),
         bytes(size),
