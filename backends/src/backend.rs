@@ -168,7 +168,7 @@ pub trait Backend: Send + Sync + Sized {
     ) -> Result<()>;
 
     /// `target[offset + k] += sum_i weights[i] * matrix[i * width + k]` for a row-major integer matrix of
-    /// `weights.len()` rows. Zero entries cost nothing but their reading.
+    /// `weights.len()` rows. Devices may skip entries that are zero, but need not.
     fn combine_rows(
         &self,
         target: &mut Self::Scalars,

@@ -15,6 +15,8 @@ pub mod meter;
 pub mod paired;
 pub mod rank;
 pub mod registry;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod sums;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 

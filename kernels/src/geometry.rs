@@ -1,6 +1,7 @@
 //! Outer products of geometric progressions, laid out in a vector.
 
 use ark_bn254::Fr;
+use ark_ff::Field;
 
 /// One run of a geometric progression along an axis of a [`GeometricBox`]: for `i < count`, position
 /// `start + i * step` has the factor `scale * ratio^i`.
@@ -77,11 +78,37 @@ impl GeometricBox {
         Some((lowest, highest))
     }
 
+    /// The box in two parts: its longest axis is cut in the middle. For a box that is too long for one table.
+    pub fn halves(&self) -> [Self; 2] {
+        let mut parts = [self.clone(), self.clone()];
+        let longest = self.axes.iter().enumerate().max_by_key(|(_, axis)| entries(axis));
+        let Some((index, axis)) = longest else { return parts };
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let mut left = entries(axis) / 2;
+        for segment in axis {
+            let before = segment.count.min(left);
+            left -= before;
+            first.push(Segment { count: before, ..*segment });
+            if before < segment.count {
+                second.push(Segment {
+                    start: segment.start + before * segment.step,
+                    output_start: segment
+                        .output_start
+                        .saturating_add(before.saturating_mul(segment.output_step)),
+                    count: segment.count - before,
+                    scale: segment.scale * segment.ratio.pow([before as u64]),
+                    ..*segment
+                });
+            }
+        }
+        parts[0].axes[index] = first;
+        parts[1].axes[index] = second;
+        parts
+    }
+
     /// Number of entries (saturating).
     pub fn volume(&self) -> usize {
-        let counts =
-            self.axes.iter().map(|axis| axis.iter().fold(0usize, |sum, s| sum.saturating_add(s.count)));
-        counts.fold(1usize, usize::saturating_mul)
+        self.axes.iter().map(|axis| entries(axis)).fold(1usize, usize::saturating_mul)
     }
 }
 
@@ -96,4 +123,37 @@ pub fn axis_extent(axis: &[Segment], coordinate: Coordinate) -> Option<(usize, u
             Some((low, high)) => (start.min(low), end.max(high)),
         })
     })
+}
+
+/// Number of an axis' entries (saturating).
+pub fn entries(axis: &[Segment]) -> usize {
+    axis.iter().fold(0, |sum, segment| sum.saturating_add(segment.count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::boxes::expand;
+    use crate::cpu::simd::Tier;
+
+    #[test]
+    fn halves_make_the_whole() {
+        let segment = |start: usize, count: usize, step: usize, ratio: u64| Segment {
+            start,
+            count,
+            step,
+            output_start: 0,
+            output_step: 1,
+            ratio: Fr::from(ratio),
+            scale: Fr::from(ratio + 1),
+        };
+        let axes = vec![vec![segment(0, 2, 1, 3)], vec![segment(5, 3, 10, 2), segment(40, 4, 10, 7)]];
+        let whole = GeometricBox { offset: 1, output_offset: 0, scale: Fr::from(5), axes };
+        let halves = whole.halves();
+        assert_eq!(halves.iter().map(GeometricBox::volume).collect::<Vec<_>>(), [6, 8]);
+        let mut sums = [vec![Fr::from(0); 100], vec![Fr::from(0); 100]];
+        expand(Tier::Portable, &mut sums[0], &[whole]).unwrap();
+        expand(Tier::Portable, &mut sums[1], &halves).unwrap();
+        assert_eq!(sums[0], sums[1]);
+    }
 }

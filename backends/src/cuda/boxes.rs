@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ark_bn254::Fr;
-use ark_ff::{Field, One, Zero};
-use zkloom_kernels::geometry::{Coordinate, GeometricBox, Segment};
+use ark_ff::{One, Zero};
+use zkloom_kernels::geometry::{Coordinate, GeometricBox, Segment, entries};
 
 use super::device::Device;
 use super::driver::Arguments;
@@ -66,10 +66,10 @@ impl Layout {
         axes.sort_by_key(|axis| {
             let sums =
                 coordinate == Coordinate::Output && axis.iter().all(|segment| segment.output_step == 0);
-            core::cmp::Reverse((sums && count(axis) >= 4, count(axis)))
+            core::cmp::Reverse((sums && entries(axis) >= 4, entries(axis)))
         });
-        let chunks = count(axes[0]).div_ceil(AXIS_CHUNK);
-        let outer = axes[1..].iter().try_fold(1usize, |product, axis| product.checked_mul(count(axis)))?;
+        let chunks = entries(axes[0]).div_ceil(AXIS_CHUNK);
+        let outer = axes[1..].iter().try_fold(1usize, |product, axis| product.checked_mul(entries(axis)))?;
         let first_axis = self.axes.len() / 2;
         let numbers = [self.items, first_axis, axes.len(), chunks, geometric.offset, geometric.output_offset];
         self.boxes.extend(numbers.map(|number| number as u64));
@@ -78,7 +78,7 @@ impl Layout {
         let items = self.items.checked_add(chunks.checked_mul(outer)?)?;
         self.items = Some(items).filter(|&items| items <= MOST_ITEMS)?;
         for axis in axes {
-            self.axes.extend([self.table as u64, count(axis) as u64]);
+            self.axes.extend([self.table as u64, entries(axis) as u64]);
             axis.iter().filter(|segment| segment.count > 0).for_each(|segment| self.add_segment(segment));
             (self.table <= MOST_ENTRIES).then_some(())?;
         }
@@ -103,37 +103,6 @@ fn point() -> Segment {
     Segment { start, count: 1, step, output_start, output_step, ratio: Fr::zero(), scale: Fr::one() }
 }
 
-/// Number of an axis' entries (saturating).
-fn count(axis: &[Segment]) -> usize {
-    axis.iter().fold(0usize, |sum, segment| sum.saturating_add(segment.count))
-}
-
-/// A box in two parts: its longest axis, which has at least two entries, is cut in the middle.
-fn halves(geometric: &GeometricBox) -> [GeometricBox; 2] {
-    let mut parts = [geometric.clone(), geometric.clone()];
-    let longest = (0..geometric.axes.len()).max_by_key(|&axis| count(&geometric.axes[axis]));
-    let Some(axis) = longest else { return parts };
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    let mut left = count(&geometric.axes[axis]) / 2;
-    for segment in &geometric.axes[axis] {
-        let before = segment.count.min(left);
-        left -= before;
-        first.push(Segment { count: before, ..*segment });
-        if before < segment.count {
-            second.push(Segment {
-                start: segment.start + before * segment.step,
-                output_start: segment.output_start.saturating_add(before.saturating_mul(segment.output_step)),
-                count: segment.count - before,
-                scale: segment.scale * segment.ratio.pow([before as u64]),
-                ..*segment
-            });
-        }
-    }
-    parts[0].axes[axis] = first;
-    parts[1].axes[axis] = second;
-    parts
-}
-
 fn bytes(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
@@ -152,7 +121,7 @@ impl Device {
             // Too much for one launch: half of the boxes, or of the only one, at a time.
             let (first, second) = match boxes {
                 [only] => {
-                    let [first, second] = halves(only);
+                    let [first, second] = only.halves();
                     (vec![first], vec![second])
                 }
                 _ => {

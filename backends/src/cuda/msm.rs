@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use ark_bn254::{Fq, G1Affine, G1Projective};
 use ark_ec::AffineRepr;
-use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField, Zero};
+use ark_ff::{BigInt, PrimeField, Zero};
 
 use super::device::{Buffer, Device};
 use super::driver::Arguments;
 use super::vectors::{CudaIntegers, CudaScalars, FEWER_THREADS, THREADS};
 use crate::backend::{DeviceVector, Result};
 use crate::error::BackendError;
+use crate::sums::{affine, put_together};
 
 /// Bytes of an affine point, of one with denominators, of a sorted digit, and of a level's entry.
 const AFFINE: usize = 64;
@@ -359,25 +360,6 @@ impl Device {
         })?;
         Ok(coordinates.chunks_exact(4).map(affine).collect())
     }
-}
-
-/// (x / zz, y / zzz), where zz^3 = zzz^2 makes zz / zzz the root of 1 / zz; the identity for zz = 0.
-fn affine(coordinates: &[Fq]) -> G1Affine {
-    let [x, y, zz, zzz] = coordinates else { return G1Affine::zero() };
-    match zzz.inverse() {
-        Some(inverse) => G1Affine::new_unchecked(*x * (*zz * inverse).square(), *y * inverse),
-        None => G1Affine::zero(),
-    }
-}
-
-/// `sum_w 2^(bits * w) * sums[w]`, from the top.
-fn put_together(sums: &[G1Affine], bits: u32) -> G1Projective {
-    sums.iter().rev().fold(G1Projective::zero(), |mut total, sum| {
-        for _ in 0..bits {
-            total.double_in_place();
-        }
-        total + sum
-    })
 }
 
 #[cfg(test)]
