@@ -118,7 +118,49 @@ fn sweep(name: &str, points: &mut Vec<Point>) -> Result<()> {
     Ok(())
 }
 
+/// Accuracy of the float network by method: what pruning alone costs.
+#[derive(Serialize)]
+struct Pruned {
+    network: String,
+    method: String,
+    pattern: String,
+    sparsity: f64,
+    float_accuracy: f64,
+}
+
+fn methods(name: &str, pruned: &mut Vec<Pruned>) -> Result<()> {
+    let (calibration, test) = data(name)?;
+    let whole = Imported::from_file(format!("{FIXTURES}/{name}.onnx"))?;
+    let samples = test.samples(&whole.graph().values[whole.graph().input.0].shape)?;
+    let labels = samples.labels().ok_or("the test set has no labels")?;
+    for method in [Method::Magnitude, Method::Wanda, Method::Obs] {
+        for pattern in [Pattern::Unstructured, Pattern::Channels] {
+            for sparsity in [0.25, 0.5, 0.75, 0.9] {
+                let options =
+                    SparsifyOptions { method, pattern, sparsity, ends: true, ..SparsifyOptions::default() };
+                let network = whole.sparsify(&calibration, &options)?.0;
+                let mut hits = 0;
+                for (sample, label) in samples.iter().zip(labels) {
+                    let output = network.infer(sample)?;
+                    let class = (0..output.len()).max_by(|&a, &b| output[a].total_cmp(&output[b]));
+                    hits += usize::from(class.is_some_and(|class| class as i64 == *label));
+                }
+                let float_accuracy = hits as f64 / samples.count() as f64;
+                let (method, pattern) = (format!("{method:?}"), format!("{pattern:?}"));
+                println!("{name} | {method} | {pattern} | {sparsity} | {:.1} %", 100.0 * float_accuracy);
+                pruned.push(Pruned { network: name.to_owned(), method, pattern, sparsity, float_accuracy });
+            }
+        }
+    }
+    Ok(())
+}
+
 fn main() -> Result<()> {
+    println!("network | method | pattern | part | test accuracy of the float network");
+    let mut pruned = Vec::new();
+    for name in ["digits-mlp", "digits-cnn"] {
+        methods(name, &mut pruned)?;
+    }
     println!(
         "network | pruning | bits | test accuracy | of the float network | rows | tensor cells | table rows | set up | prove | \
          predicted memory | proof"
@@ -132,9 +174,10 @@ fn main() -> Result<()> {
         struct Record {
             machine: Machine,
             repetitions: usize,
+            pruned: Vec<Pruned>,
             points: Vec<Point>,
         }
-        let record = Record { machine: Machine::here(), repetitions: REPETITIONS, points };
+        let record = Record { machine: Machine::here(), repetitions: REPETITIONS, pruned, points };
         std::fs::write(path, serde_json::to_string_pretty(&record)? + "\n")?;
     }
     Ok(())

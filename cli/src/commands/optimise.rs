@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Remove this part of the channels, 0 to 1, with all that makes and reads them: shorter tensors, cheaper proofs
     #[arg(long, value_name = "PART", conflicts_with_all = ["weights", "blocks"])]
     channels: Option<f64>,
-    /// Set this part of the weights to zero, 0 to 1: faster keys and contractions; a proof costs the same per activation
+    /// Set this part of the weights to zero, 0 to 1: fewer additions when keys are made; a proof costs the same
     #[arg(long, value_name = "PART", conflicts_with = "blocks")]
     weights: Option<f64>,
     /// Set N of each M neighbouring weights to zero
