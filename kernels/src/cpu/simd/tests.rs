@@ -20,8 +20,8 @@ fn limb() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// Values up to 2^260 - 1, near multiples of p too.
-fn value<M: Modulus>() -> impl Strategy<Value = Limbs> {
+/// Values up to 2^260 - 1, near multiples of p too. On the heap: dozens of such trees side by side, unboxed, overflow a test's stack.
+fn value<M: Modulus>() -> BoxedStrategy<Limbs> {
     let near = (0u64..=84, -2i64..=2).prop_map(|(factor, offset)| {
         let mut limbs = multiple::<M>(factor);
         let (lowest, overflow) = limbs[0].overflowing_add_signed(offset);
@@ -31,6 +31,7 @@ fn value<M: Modulus>() -> impl Strategy<Value = Limbs> {
         limbs
     });
     prop_oneof![4 => prop::array::uniform5(limb()), 2 => near, 1 => Just([LIMB; 5]), 1 => Just([0; 5])]
+        .boxed()
 }
 
 /// The integer, as a field element.
