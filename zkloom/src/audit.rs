@@ -378,10 +378,14 @@ mod tests {
             }
         }
         assert!(Compiled::from_slice(&other.to_vec()).is_err());
+        let srs = Srs::development(compiled.srs_log_size()).unwrap();
+        let mut keyed = compiled.setup(&srs, &SetupOptions::default()).unwrap();
+        assert!(Keyed::from_slice(&keyed.to_vec()).is_ok());
+        keyed.graph = other.graph;
+        assert!(Keyed::from_slice(&keyed.to_vec()).is_err());
         // A circuit that is not the compiler's makes no keys.
         let mut changed = compiled;
         changed.circuit.fixed.columns[TAG][0] += 1;
-        let srs = Srs::development(changed.srs_log_size()).unwrap();
         names(changed.setup(&srs, &SetupOptions::default()).map(|_| unreachable()), &["fixed column 1"]);
     }
 
