@@ -66,6 +66,25 @@ pub trait Backend: Send + Sync + Sized {
     /// Transfers and launches so far.
     fn meter(&self) -> &Meter;
 
+    /// Bytes of memory that can be asked for now, where the device tells.
+    fn free_memory(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    /// Entries of the longest vector of field elements that it can hold, where something other than its memory bounds it.
+    fn longest_vector(&self) -> Option<usize> {
+        None
+    }
+
+    /// Bytes of scratch memory without which it can't multiply so many bases by scalars, beyond the vectors themselves.
+    fn least_scratch(&self, _bases: usize) -> u64 {
+        0
+    }
+
+    /// Tells how many bytes will be asked for beside the bases that are uploaded next; the device may keep in the rest what makes
+    /// sums over those bases faster. A device that is told nothing keeps little.
+    fn expect(&self, _bytes: u64) {}
+
     // ---- memory -------------------------------------------------------------------------------------------------
 
     /// Copies field elements to the device.

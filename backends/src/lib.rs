@@ -15,6 +15,7 @@ pub mod meter;
 pub mod paired;
 pub mod rank;
 pub mod registry;
+pub mod several;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod sums;
 #[cfg(feature = "wgpu")]
@@ -26,5 +27,6 @@ pub use error::BackendError;
 pub use meter::Meter;
 pub use paired::PairedBackend;
 pub use registry::AnyBackend;
+pub use several::Several;
 pub use zkloom_kernels::cpu::simd::Tier;
 pub use zkloom_kernels::program;

@@ -9,6 +9,7 @@ pub struct Meter {
     downloaded: AtomicU64,
     launches: AtomicU64,
     composed: AtomicU64,
+    moved: AtomicU64,
 }
 
 impl Meter {
@@ -32,6 +33,20 @@ impl Meter {
         self.composed.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes a transfer between devices.
+    pub fn transfer(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Takes the counts of the devices that this one is made of in the place of its own, but for transfers between them.
+    pub(crate) fn follow<'a>(&self, parts: impl Iterator<Item = &'a Self> + Clone) {
+        let sum = |count: fn(&Self) -> u64| parts.clone().map(count).sum::<u64>();
+        self.uploaded.fetch_max(sum(Self::uploaded_bytes), Ordering::Relaxed);
+        self.downloaded.fetch_max(sum(Self::downloaded_bytes), Ordering::Relaxed);
+        self.launches.fetch_max(sum(Self::launches), Ordering::Relaxed);
+        self.composed.fetch_max(sum(Self::composed), Ordering::Relaxed);
+    }
+
     /// Bytes sent to the device so far.
     pub fn uploaded_bytes(&self) -> u64 {
         self.uploaded.load(Ordering::Relaxed)
@@ -50,5 +65,10 @@ impl Meter {
     /// Operations so far that the device lacks and the processor did.
     pub fn composed(&self) -> u64 {
         self.composed.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that went from device to device so far, where several work together.
+    pub fn moved_bytes(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
     }
 }

@@ -7,6 +7,7 @@ use ark_ff::Field;
 use crate::backend::{Backend, Capabilities, Direction, Result};
 use crate::cpu::CpuBackend;
 use crate::error::BackendError;
+use crate::several::Several;
 
 #[cfg(not(feature = "cuda"))]
 use crate::absent::Absent as CudaBackend;
@@ -29,6 +30,8 @@ pub enum AnyBackend {
     Cpu(CpuBackend),
     /// An NVIDIA GPU.
     Cuda(CudaBackend),
+    /// Several NVIDIA GPUs.
+    SeveralCuda(Several<CudaBackend>),
     /// A device of an installed ICICLE.
     Icicle(IcicleBackend),
     /// A GPU with Vulkan, Metal or DirectX 12.
@@ -54,6 +57,7 @@ macro_rules! with_backend {
         match $any {
             $crate::registry::AnyBackend::Cpu($backend) => $body,
             $crate::registry::AnyBackend::Cuda($backend) => $body,
+            $crate::registry::AnyBackend::SeveralCuda($backend) => $body,
             $crate::registry::AnyBackend::Icicle($backend) => $body,
             $crate::registry::AnyBackend::Wgpu($backend) => $body,
         }
@@ -128,6 +132,46 @@ fn number(kind: &str, which: Option<&str>) -> Result<usize> {
     })
 }
 
+/// Every GPU, and all of them together if there are several.
+#[cfg(feature = "cuda")]
+fn find_all_cuda() -> Result<Vec<Found>> {
+    let mut found = crate::cuda::find()?;
+    if found.len() > 1 {
+        found.push(Found {
+            name: "cuda:all".to_owned(),
+            description: format!("all {} of them together", found.len()),
+            memory: found.iter().map(|device| device.memory).sum(),
+            software: false,
+        });
+    }
+    Ok(found)
+}
+
+/// One GPU by its number; several by numbers with commas between them, or `all`.
+#[cfg(feature = "cuda")]
+fn open_some_cuda(which: Option<&str>) -> Result<AnyBackend> {
+    let name = || format!("cuda:{}", which.unwrap_or("0"));
+    let numbers: Vec<usize> = match which {
+        Some("all") => (0..crate::cuda::find()?.len()).collect(),
+        Some(list) if list.contains(',') => {
+            list.split(',').map(|one| number("cuda", Some(one))).collect::<Result<_>>()?
+        }
+        which => vec![number("cuda", which)?],
+    };
+    let twice = numbers.iter().enumerate().find(|(at, number)| numbers[..*at].contains(number));
+    if let Some((_, number)) = twice {
+        return Err(unavailable(&name(), format!("device {number} is named twice")));
+    }
+    match numbers[..] {
+        [] => Err(unavailable(&name(), "the driver has no device")),
+        [only] => Ok(AnyBackend::Cuda(CudaBackend::open(only)?)),
+        _ => {
+            let members = numbers.into_iter().map(CudaBackend::open).collect::<Result<_>>()?;
+            Ok(AnyBackend::SeveralCuda(Several::new(name(), members)?))
+        }
+    }
+}
+
 fn find_cpu() -> Result<Vec<Found>> {
     let Capabilities { name, description, memory, .. } = CpuBackend::new(None)?.capabilities();
     Ok(vec![Found { name, description, memory, software: false }])
@@ -179,8 +223,8 @@ fn left_out(feature: &str, words: &str) -> BackendError {
 optional_kind!(
     "cuda",
     "CUDA",
-    find_cuda = crate::cuda::find(),
-    open_cuda(which, threads) = Ok(AnyBackend::Cuda(CudaBackend::open(number("cuda", which)?)?))
+    find_cuda = find_all_cuda(),
+    open_cuda(which, threads) = open_some_cuda(which)
 );
 optional_kind!(
     "icicle",
@@ -196,7 +240,7 @@ optional_kind!(
 );
 
 /// Opens a device by name: `auto`, or a kind (`cpu`, `cuda`, `icicle`, `wgpu`), with `:number` (of ICICLE, `:CUDA`) for one of
-/// several. `auto` is the processor here: which device is fastest depends on the work, and [`rank`](crate::rank) measures it. `threads` is the number of processor
+/// several; `cuda:0,1` and `cuda:all` are several together. `auto` is the processor here: which device is fastest depends on the work, and [`rank`](crate::rank) measures it. `threads` is the number of processor
 /// threads, all that the process may use by default.
 ///
 /// The device is tested on known answers first, so that a broken one is noticed here and not in a result.

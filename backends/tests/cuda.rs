@@ -1,91 +1,21 @@
-//! The CUDA backend on an emulated driver: the kernels' own sources, compiled by the system's C++ compiler. Without a compiler, tests
-//! say so and pass, unless `ZKLOOM_REQUIRE_CUDA_EMULATION=1` asks them to fail.
+//! The CUDA backend on an emulated driver: the kernels' own sources.
 
 #![cfg(feature = "cuda")]
 
-use std::ffi::CString;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+mod emulation;
+
+use std::path::Path;
 
 use ark_bn254::{Fq, Fr, G1Affine, G1Projective};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField, Zero};
-use libloading::Library;
+use emulation::{Emulation, library};
 use zkloom_backends::cuda::CudaBackend;
 use zkloom_backends::laws::{self, Method, Options};
 use zkloom_backends::{Backend, BackendError, CpuBackend, DeviceVector, Direction};
 
-/// Compiles the emulation once; an error is the reason why it can't be.
-fn built() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels/cuda/host/driver.cpp");
-    let library = folder.join(format!("emulated_cuda_{}.so", std::process::id()));
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
-    let output = Command::new(&compiler)
-        .args(["-std=c++17", "-O2", "-shared", "-fPIC", "-Wall"])
-        .arg(&source)
-        .arg("-o")
-        .arg(&library)
-        .output()
-        .map_err(|error| format!("the C++ compiler `{compiler}` can't be run: {error}"))?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(library)
-}
-
-/// The emulation's library, or nothing where none can be built.
-fn library() -> Option<&'static Path> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match BUILT.get_or_init(built) {
-        Ok(library) => Some(library),
-        Err(reason) => {
-            assert_ne!(std::env::var("ZKLOOM_REQUIRE_CUDA_EMULATION").as_deref(), Ok("1"), "{reason}");
-            println!("skipped: {reason}");
-            None
-        }
-    }
-}
-
 fn device() -> Option<CudaBackend> {
     library().map(|library| CudaBackend::with_driver(library, 0).expect("the emulated device opens"))
-}
-
-/// An emulated driver of its own, whose faults disturb no other test.
-struct Faulty {
-    library: Library,
-    path: PathBuf,
-}
-
-impl Faulty {
-    fn new(name: &str) -> Option<Self> {
-        let library = library()?;
-        let path = library.with_extension(format!("{name}.so"));
-        std::fs::copy(library, &path).expect("the library can be copied");
-        // SAFETY: the library is our own emulation.
-        let library = unsafe { Library::new(&path) }.expect("the copy loads");
-        Some(Self { library, path })
-    }
-
-    fn device(&self) -> CudaBackend {
-        CudaBackend::with_driver(&self.path, 0).expect("the emulated device opens")
-    }
-
-    fn limit(&self, bytes: u64) {
-        // SAFETY: the emulation exports a function of this type.
-        let limit = unsafe { self.library.get::<unsafe extern "C" fn(u64)>(b"zkloom_emulation_limit\0") };
-        // SAFETY: it takes any number.
-        unsafe { limit.expect("it is exported")(bytes) };
-    }
-
-    fn fail(&self, kernel: &str) {
-        let kernel = CString::new(kernel).expect("names have no zeros");
-        // SAFETY: the emulation exports a function of this type.
-        let fail = unsafe {
-            self.library.get::<unsafe extern "C" fn(*const core::ffi::c_char)>(b"zkloom_emulation_fail\0")
-        };
-        // SAFETY: the text ends with a zero and is copied.
-        unsafe { fail.expect("it is exported")(kernel.as_ptr()) };
-    }
 }
 
 fn cpu() -> CpuBackend {
@@ -271,9 +201,9 @@ fn a_missing_driver_is_a_clear_error() {
 
 #[test]
 fn too_little_memory_is_an_error_that_leaves_the_device_of_use() {
-    let Some(faulty) = Faulty::new("memory") else { return };
-    faulty.limit(1 << 20);
-    let device = faulty.device();
+    let Some(faulty) = Emulation::new("memory", 1) else { return };
+    faulty.limit(0, 1 << 20);
+    let device = faulty.device(0);
     let values = elements(1 << 14, 1);
     let vector = device.upload(&values).expect("half of the memory");
     assert!(matches!(device.zeros(1 << 15), Err(BackendError::OutOfMemory { .. })));
@@ -286,8 +216,8 @@ fn too_little_memory_is_an_error_that_leaves_the_device_of_use() {
 
 #[test]
 fn failing_launches_are_errors() {
-    let Some(faulty) = Faulty::new("launch") else { return };
-    let device = faulty.device();
+    let Some(faulty) = Emulation::new("launch", 1) else { return };
+    let device = faulty.device(0);
     let bases = device.upload_bases(&points(64)).unwrap();
     let mut values = device.upload(&elements(64, 1)).unwrap();
     for kernel in ["count_digits", "sort_digits", "sum_sorted", "sum_entries", "weigh_buckets"] {
@@ -301,4 +231,40 @@ fn failing_launches_are_errors() {
     assert!(device.ntt(&mut values, Direction::Forward).is_err());
     faulty.fail("");
     assert!(!device.msm(&bases, &[&values]).unwrap()[0].is_zero());
+}
+
+/// Copies that the driver puts off read what was uploaded, whatever the host does afterwards.
+#[test]
+fn uploads_may_be_late() {
+    for refused in [false, true] {
+        let name = format!("late{refused}");
+        let Some(emulation) = Emulation::new(&name, 1) else { return };
+        if refused {
+            emulation.refuse_host_memory();
+        }
+        let device = emulation.device(0);
+        // More than all staging memory, with work between that needs the first part.
+        let mut values = elements(1 << 20, 1);
+        let first = device.upload(&values).unwrap();
+        let expected = values.clone();
+        values.iter_mut().for_each(|value| *value = Fr::ONE);
+        let small: Vec<_> = (0..100u64).map(|seed| device.upload(&elements(5, seed)).unwrap()).collect();
+        drop(values);
+        assert_eq!(device.download(&first).unwrap(), expected, "{refused}");
+        for (seed, vector) in small.iter().enumerate() {
+            assert_eq!(device.download(vector).unwrap(), elements(5, seed as u64), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn a_lost_device_is_an_error_at_the_next_result() {
+    let Some(emulation) = Emulation::new("lost", 1) else { return };
+    let device = emulation.device(0);
+    let bases = device.upload_bases(&points(64)).unwrap();
+    let values = device.upload(&elements(64, 1)).unwrap();
+    emulation.lose(0, 3);
+    let error = device.msm(&bases, &[&values]).expect_err("it is lost on the way").to_string();
+    assert!(error.contains("cuda:0") && error.contains("CUDA_ERROR_ILLEGAL_ADDRESS"), "{error}");
+    assert!(device.download(&values).is_err() && device.upload(&elements(4, 1)).is_err());
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zkloom_kernels::cuda::{FATBIN, KERNELS};
 
 use super::driver::{Arguments, Called, Driver, Failure, Grid, Handle};
+use super::staging::Staging;
 use crate::backend::Result;
 use crate::error::BackendError;
 use crate::meter::Meter;
@@ -18,19 +19,26 @@ const MULTIPROCESSORS: c_int = 16;
 const CAPABILITY_MAJOR: c_int = 75;
 const CAPABILITY_MINOR: c_int = 76;
 
+/// Least compute capability that the kernels are compiled for.
+const LEAST_CAPABILITY: (i32, i32) = (8, 0);
+
+/// The driver that the compiled kernels need, in words.
+const NEEDED_DRIVER: &str = "NVIDIA's driver 580 or later";
+
 /// Smallest block of memory, in bytes.
 const LEAST_BLOCK: usize = 512;
 
 /// A device with its kernels loaded.
 #[derive(Debug)]
 pub struct Device {
-    driver: Driver,
+    driver: Arc<Driver>,
     device: i32,
     context: Handle,
     module: Handle,
     kernels: HashMap<&'static str, Handle>,
     /// Blocks that are free again, by size; everything runs in one stream, so that their next user comes after their last.
     free: Mutex<BTreeMap<usize, Vec<u64>>>,
+    staging: Staging,
     /// Name as in `--backend`.
     pub name: String,
     /// The device in words.
@@ -67,6 +75,9 @@ impl Drop for Buffer {
 impl Drop for Device {
     fn drop(&mut self) {
         if self.driver.enter(self.context).is_ok() {
+            // A lost device waits for nothing; its memory is gone anyway.
+            let _ = self.driver.synchronize();
+            self.staging.release(&self.driver);
             self.release_free();
             self.driver.unload_module(self.module);
         }
@@ -78,12 +89,16 @@ fn unavailable(name: impl Into<String>, reason: impl Into<String>) -> BackendErr
     BackendError::Unavailable { name: name.into(), reason: reason.into() }
 }
 
+/// A device's compute capability.
+fn capability(driver: &Driver, device: i32) -> Called<(i32, i32)> {
+    Ok((driver.attribute(device, CAPABILITY_MAJOR)?, driver.attribute(device, CAPABILITY_MINOR)?))
+}
+
 /// Name, description and memory of a device.
 fn describe(driver: &Driver, number: usize) -> Called<(i32, Found)> {
     let device = driver.device(number)?;
     let memory = driver.total_memory(device)?;
-    let (major, minor) =
-        (driver.attribute(device, CAPABILITY_MAJOR)?, driver.attribute(device, CAPABILITY_MINOR)?);
+    let (major, minor) = capability(driver, device)?;
     let version = driver.version()?;
     let description = format!(
         "{}, {} multiprocessors, compute capability {major}.{minor}, driver for CUDA {}.{}",
@@ -103,6 +118,19 @@ pub fn find(library: &Path) -> Result<Vec<Found>> {
     (0..count).map(|number| Ok(describe(&driver, number).map_err(failed)?.1)).collect()
 }
 
+/// Loads the kernels into this thread's device.
+fn load_kernels(driver: &Driver) -> Called<(Handle, HashMap<&'static str, Handle>)> {
+    let module = driver.load_module(FATBIN)?;
+    let kernels = KERNELS.iter().map(|&kernel| Ok((kernel, driver.function(module, kernel)?)));
+    match kernels.collect::<Called<HashMap<_, _>>>() {
+        Ok(kernels) => Ok((module, kernels)),
+        Err(failure) => {
+            driver.unload_module(module);
+            Err(failure)
+        }
+    }
+}
+
 impl Device {
     pub fn open(library: &Path, number: usize) -> Result<Arc<Self>> {
         let name = format!("cuda:{number}");
@@ -113,39 +141,38 @@ impl Device {
             return Err(unavailable(&name, format!("the driver has {count} devices, numbered from 0")));
         }
         let (device, found) = describe(&driver, number).map_err(failed)?;
+        let (major, minor) = capability(&driver, device).map_err(failed)?;
+        if (major, minor) < LEAST_CAPABILITY {
+            let reason = format!(
+                "its compute capability {major}.{minor} is below 8.0, the least that the kernels are made for"
+            );
+            return Err(unavailable(&name, reason));
+        }
         let context = driver.retain(device).map_err(failed)?;
-        let loaded = driver.enter(context).and_then(|()| {
-            let module = driver.load_module(FATBIN)?;
-            let kernels = KERNELS.iter().map(|&kernel| Ok((kernel, driver.function(module, kernel)?)));
-            match kernels.collect::<Called<HashMap<_, _>>>() {
-                Ok(kernels) => Ok((module, kernels)),
-                Err(failure) => {
-                    driver.unload_module(module);
-                    Err(failure)
-                }
-            }
-        });
-        let (module, kernels) = match loaded {
+        let (module, kernels) = match driver.enter(context).and_then(|()| load_kernels(&driver)) {
             Ok(loaded) => loaded,
             Err(failure) => {
                 driver.release(device);
-                return Err(failed(failure));
+                let reason = format!(
+                    "its driver does not take the kernels ({}); {} is needed, and {}",
+                    failure.reason, NEEDED_DRIVER, found.description
+                );
+                return Err(unavailable(&name, reason));
             }
         };
-        let free = Mutex::default();
         let Found { name, description, memory, .. } = found;
-        let (memory, meter) = (memory.unwrap_or(0), Meter::default());
         Ok(Arc::new(Self {
             driver,
             device,
             context,
             module,
             kernels,
-            free,
+            free: Mutex::default(),
+            staging: Staging::default(),
             name,
             description,
-            memory,
-            meter,
+            memory: memory.unwrap_or(0),
+            meter: Meter::default(),
         }))
     }
 
@@ -225,7 +252,25 @@ impl Device {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.call(operation, |driver| driver.to_device(target, bytes))
+        self.call(operation, |driver| self.staging.upload(driver, target, bytes))
+    }
+
+    /// A copy of another device's memory; both belong to the same driver.
+    pub fn take(
+        self: &Arc<Self>,
+        operation: &'static str,
+        (from, source): (&Self, u64),
+        bytes: usize,
+    ) -> Result<Buffer> {
+        let buffer = self.allocate(operation, bytes, 1)?;
+        self.meter.launch();
+        if bytes > 0 {
+            let (target, source) = ((buffer.address, self.context), (source, from.context));
+            let copied = self.call(operation, |driver| driver.between(target, source, bytes));
+            // The copy fails for either device's failure; the other one then tells its own.
+            copied.map_err(|error| from.synchronize(operation).err().unwrap_or(error))?;
+        }
+        Ok(buffer)
     }
 
     pub fn read(&self, operation: &'static str, bytes: &mut [u8], source: u64) -> Result<()> {

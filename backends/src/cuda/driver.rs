@@ -1,7 +1,9 @@
 //! The CUDA driver's functions, loaded at run time.
 
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libloading::Library;
 
@@ -67,9 +69,17 @@ functions! {
     allocate = "cuMemAlloc_v2" (*mut u64, usize);
     free = "cuMemFree_v2" (u64);
     to_device = "cuMemcpyHtoD_v2" (u64, *const c_void, usize);
+    to_device_later = "cuMemcpyHtoDAsync_v2" (u64, *const c_void, usize, *mut c_void);
     to_host = "cuMemcpyDtoH_v2" (*mut c_void, u64, usize);
     on_device = "cuMemcpyDtoD_v2" (u64, u64, usize);
+    between = "cuMemcpyPeer" (u64, *mut c_void, u64, *mut c_void, usize);
     fill = "cuMemsetD8_v2" (u64, u8, usize);
+    allocate_host = "cuMemHostAlloc" (*mut *mut c_void, usize, c_uint);
+    free_host = "cuMemFreeHost" (*mut c_void);
+    make_event = "cuEventCreate" (*mut *mut c_void, c_uint);
+    destroy_event = "cuEventDestroy_v2" (*mut c_void);
+    record_event = "cuEventRecord" (*mut c_void, *mut c_void);
+    wait_for_event = "cuEventSynchronize" (*mut c_void);
     launch = "cuLaunchKernel" (*mut c_void, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, *mut c_void, *mut *mut c_void, *mut *mut c_void);
     error_name = "cuGetErrorName" (c_int, *mut *const c_char);
     error_text = "cuGetErrorString" (c_int, *mut *const c_char);
@@ -129,14 +139,51 @@ impl Arguments {
     }
 }
 
+/// An event that needs no clock, which makes it cheaper.
+const EVENT_WITHOUT_TIME: c_uint = 2;
+
+/// Memory of the host that the device reads by itself, and the event after its last reading. Given back by
+/// [`Driver::free_host`] only.
+#[derive(Debug)]
+pub struct HostMemory {
+    start: *mut u8,
+    len: usize,
+    event: Handle,
+}
+
+// SAFETY: the memory belongs to this value alone, and the driver's functions for it may be called from any thread.
+unsafe impl Send for HostMemory {}
+
+impl HostMemory {
+    /// The memory as bytes; the caller waits for the event before it writes where a copy may still read.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the driver gave so many bytes, they were zeroed, and the borrow is unique.
+        unsafe { core::slice::from_raw_parts_mut(self.start, self.len) }
+    }
+}
+
+/// Every driver that was loaded, by its file. They stay loaded: a driver has threads of its own, and unloading it is asking for
+/// trouble.
+static LOADED: Mutex<BTreeMap<PathBuf, Arc<Driver>>> = Mutex::new(BTreeMap::new());
+
 /// The library's file: what the environment names, or the driver's usual name.
 pub fn library() -> PathBuf {
     std::env::var_os(DRIVER_VARIABLE).map_or_else(|| LIBRARY.into(), PathBuf::from)
 }
 
 impl Driver {
-    /// Loads the library and initialises it; the error is a sentence.
-    pub fn load(path: &Path) -> core::result::Result<Self, String> {
+    /// Loads the library and initialises it, or finds it loaded; the error is a sentence.
+    pub fn load(path: &Path) -> core::result::Result<Arc<Self>, String> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = loaded.get(path) {
+            return Ok(Arc::clone(known));
+        }
+        let driver = Arc::new(Self::load_anew(path)?);
+        loaded.insert(path.to_owned(), Arc::clone(&driver));
+        Ok(driver)
+    }
+
+    fn load_anew(path: &Path) -> core::result::Result<Self, String> {
         let name = path.display();
         // SAFETY: loading runs the library's initialisers; the file is NVIDIA's driver, or what the user names in its place.
         let library = unsafe { Library::new(path) }.map_err(|error| {
@@ -299,6 +346,71 @@ impl Driver {
         // SAFETY: the source is a slice; the driver checks the target.
         let code = unsafe { (self.functions.to_device)(target, bytes.as_ptr().cast(), bytes.len()) };
         self.check("cuMemcpyHtoD", code)
+    }
+
+    /// Queues a copy of `len` bytes of the host's memory from `start` on, which must not change before its event.
+    pub fn to_device_later(
+        &self,
+        target: u64,
+        memory: &HostMemory,
+        (start, len): (usize, usize),
+    ) -> Called<()> {
+        debug_assert!(start + len <= memory.len, "{start} + {len} bytes of {}", memory.len);
+        let none = core::ptr::null_mut();
+        // SAFETY: the source lies within the memory, which lives until the driver frees it; the driver checks the target.
+        let code =
+            unsafe { (self.functions.to_device_later)(target, memory.start.add(start).cast(), len, none) };
+        self.check("cuMemcpyHtoDAsync", code)
+    }
+
+    /// Host memory for queued copies to this thread's device.
+    pub fn allocate_host(&self, len: usize) -> Called<HostMemory> {
+        let (mut start, mut event) = (core::ptr::null_mut(), core::ptr::null_mut());
+        // SAFETY: the pointer is to a pointer.
+        let code = unsafe { (self.functions.allocate_host)(&raw mut start, len, 0) };
+        self.check("cuMemHostAlloc", code)?;
+        // SAFETY: the driver gave so many bytes.
+        unsafe { start.cast::<u8>().write_bytes(0, len) };
+        // SAFETY: the pointer is to a handle.
+        let code = unsafe { (self.functions.make_event)(&raw mut event, EVENT_WITHOUT_TIME) };
+        let memory = HostMemory { start: start.cast(), len, event: Handle(event) };
+        match self.check("cuEventCreate", code) {
+            Ok(()) => Ok(memory),
+            Err(failure) => {
+                // SAFETY: the memory is from `cuMemHostAlloc`, and nothing uses it.
+                let _ = unsafe { (self.functions.free_host)(start) };
+                Err(failure)
+            }
+        }
+    }
+
+    /// Gives host memory back, when nothing is queued any more; a failure leaves nothing to do.
+    pub fn free_host(&self, memory: HostMemory) {
+        // SAFETY: both handles come from `allocate_host` and are not used again.
+        let _ = unsafe { (self.functions.destroy_event)(memory.event.0) };
+        // SAFETY: as above.
+        let _ = unsafe { (self.functions.free_host)(memory.start.cast()) };
+    }
+
+    /// Sets the memory's event behind all that is queued.
+    pub fn mark(&self, memory: &HostMemory) -> Called<()> {
+        // SAFETY: the event comes from `allocate_host`; no stream is the one that everything is queued in.
+        let code = unsafe { (self.functions.record_event)(memory.event.0, core::ptr::null_mut()) };
+        self.check("cuEventRecord", code)
+    }
+
+    /// Waits for the memory's event.
+    pub fn wait(&self, memory: &HostMemory) -> Called<()> {
+        // SAFETY: the event comes from `allocate_host`.
+        let code = unsafe { (self.functions.wait_for_event)(memory.event.0) };
+        self.check("cuEventSynchronize", code)
+    }
+
+    /// Queues a copy from one device's memory to another's, behind and before all other work of both.
+    pub fn between(&self, target: (u64, Handle), source: (u64, Handle), bytes: usize) -> Called<()> {
+        // SAFETY: the contexts come from `retain`; the driver checks the addresses.
+        let code = unsafe { (self.functions.between)(target.0, target.1.0, source.0, source.1.0, bytes) };
+        self.check("cuMemcpyPeer", code)
     }
 
     /// Copies bytes from the device, when all that was launched is done.

@@ -15,6 +15,7 @@ mod interpret;
 mod msm;
 mod rows;
 mod scan;
+mod staging;
 mod transform;
 mod vectors;
 
@@ -81,6 +82,30 @@ impl CudaBackend {
         self.device.synchronize("synchronize")
     }
 
+    /// Entries of a vector of another device of the same driver.
+    pub(crate) fn take_scalars(
+        &self,
+        from: &Self,
+        values: &CudaScalars,
+        start: usize,
+        len: usize,
+    ) -> Result<CudaScalars> {
+        shape::range("take", start, len, values.len)?;
+        self.device.take_scalars(&from.device, values, start, len)
+    }
+
+    /// Integers of a vector of another device of the same driver.
+    pub(crate) fn take_some_integers(
+        &self,
+        from: &Self,
+        values: &CudaIntegers,
+        start: usize,
+        len: usize,
+    ) -> Result<CudaIntegers> {
+        shape::range("take_integers", start, len, values.len)?;
+        self.device.take_integers(&from.device, values, start, len)
+    }
+
     /// For tests of the kernels' arithmetic: `a + b`, `a - b`, `a * b` and `a * b` by carry chains for each pair, of scalars or (if
     /// `base`) of coordinates with the same limbs.
     #[doc(hidden)]
@@ -121,6 +146,10 @@ impl Backend for CudaBackend {
 
     fn meter(&self) -> &Meter {
         &self.device.meter
+    }
+
+    fn free_memory(&self) -> Result<Option<u64>> {
+        self.device.free_memory("free_memory").map(Some)
     }
 
     fn upload(&self, values: &[Fr]) -> Result<CudaScalars> {

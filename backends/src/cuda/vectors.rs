@@ -54,6 +54,13 @@ impl DeviceVector for CudaIntegers {
     }
 }
 
+impl CudaIntegers {
+    /// Bytes of its memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.len as u64 * u64::from(self.bits / 8)
+    }
+}
+
 impl CudaScalars {
     /// Address of an entry; of one past the end it must not be followed.
     pub(super) fn at(&self, index: usize) -> u64 {
@@ -139,6 +146,32 @@ impl Device {
             .word(values.bits.into());
         self.launch("widen", "widen", (values.len, THREADS), &arguments)?;
         Ok(wide)
+    }
+
+    /// Entries of another device's vector; the caller checked the range.
+    pub fn take_scalars(
+        self: &Arc<Self>,
+        from: &Self,
+        values: &CudaScalars,
+        start: usize,
+        len: usize,
+    ) -> Result<CudaScalars> {
+        let buffer = self.take("take", (from, values.at(start)), len * ELEMENT)?;
+        Ok(CudaScalars { buffer, len })
+    }
+
+    /// Integers of another device's vector; the caller checked the range.
+    pub fn take_integers(
+        self: &Arc<Self>,
+        from: &Self,
+        values: &CudaIntegers,
+        start: usize,
+        len: usize,
+    ) -> Result<CudaIntegers> {
+        let width = values.bits as usize / 8;
+        let source = values.buffer.address() + (start * width) as u64;
+        let buffer = self.take("take_integers", (from, source), len * width)?;
+        Ok(CudaIntegers { buffer, len, bits: values.bits, magnitude: values.magnitude })
     }
 
     /// Entries from `start` on, with zeros past the end.

@@ -1,10 +1,15 @@
-// The kernels behind the few functions of the CUDA driver that we call, for tests on machines without a GPU: one emulated device whose
-// memory is the host's. Only what needs barriers runs its block's threads side by side, as fibers.
+// The kernels behind the few functions of the CUDA driver that we call, for tests on machines without a GPU. Each emulated device has a
+// part of the host's memory that is out of reach while another device works, so that an address of the wrong device ends the test.
+// Copies that a driver may do later are done as late as it may. Only what needs barriers runs its block's threads side by side, as
+// fibers.
 //
-// Tests ask for faults by the two functions at the end.
+// ZKLOOM_EMULATED_DEVICES is the number of devices (1), ZKLOOM_EMULATED_MEMORY their memory in bytes, with commas between them. Tests
+// ask for faults by the functions at the end.
+#include <sys/mman.h>
 #include <ucontext.h>
 
 #include <cstdlib>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <string>
@@ -16,7 +21,8 @@
 
 namespace {
 
-const int SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700;
+const int SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, INVALID_CONTEXT = 201, NOT_FOUND = 500,
+          ILLEGAL_ADDRESS = 700;
 
 // ---- threads of a block ----
 
@@ -108,24 +114,101 @@ Function functions[] = {
     PLAIN(sum_strips),     PLAIN(check_points),   WITH_BARRIERS(transform_layers),
 };
 
-// ---- the device ----
+// ---- the devices ----
 
-std::recursive_mutex device;
-std::map<u64, size_t> allocations;
-size_t used = 0;
+const size_t ROOM = (size_t)16 << 30, LEAST_STEP = 256, PAGE = 4096;
+const int MOST_DEVICES = 4;
 
-size_t limit = (size_t)8 << 30;
+struct Copy {
+    u64 target;
+    const void* source;
+    size_t bytes;
+};
+
+struct Device {
+    char* room = nullptr;
+    std::map<u64, size_t> allocations;
+    size_t used = 0, peak = 0, limit = (size_t)8 << 30;
+    // Copies that were asked for and not done yet; how many were done.
+    std::deque<Copy> later;
+    u64 asked = 0, done = 0;
+    // Launches until the device is lost, if it is going to be.
+    long remaining = -1;
+    bool lost = false;
+    u64 launches = 0;
+};
+
+std::recursive_mutex lock_of_all;
+Device devices[MOST_DEVICES];
+int count_of_devices = 1;
+// The device whose memory can be reached.
+Device* reachable = nullptr;
+thread_local Device* current = nullptr;
 std::string fault;
+bool refuses_host_memory = false;
+
+typedef std::lock_guard<std::recursive_mutex> Lock;
+
+void protect(Device* device, int protection) {
+    if (count_of_devices > 1 && device && device->room) mprotect(device->room, ROOM, protection);
+}
+
+void reach(Device* device) {
+    if (reachable == device) return;
+    protect(reachable, PROT_NONE);
+    protect(device, PROT_READ | PROT_WRITE);
+    reachable = device;
+}
+
+void read_environment() {
+    if (const char* count = getenv("ZKLOOM_EMULATED_DEVICES")) {
+        int number = atoi(count);
+        count_of_devices = number < 1 ? 1 : number > MOST_DEVICES ? MOST_DEVICES : number;
+    }
+    const char* memory = getenv("ZKLOOM_EMULATED_MEMORY");
+    for (int number = 0; memory && number < MOST_DEVICES; number++) {
+        devices[number].limit = strtoull(memory, nullptr, 10);
+        memory = strchr(memory, ',');
+        if (memory) memory++;
+    }
+}
 
 // Whether a range lies within one allocation.
-bool within(u64 address, size_t bytes) {
-    auto next = allocations.upper_bound(address);
-    if (next == allocations.begin()) return bytes == 0;
+bool within(Device* device, u64 address, size_t bytes) {
+    auto next = device->allocations.upper_bound(address);
+    if (next == device->allocations.begin()) return bytes == 0;
     --next;
     return address - next->first <= next->second && bytes <= next->second - (address - next->first);
 }
 
-typedef std::lock_guard<std::recursive_mutex> Lock;
+// Does what was put off; then the device is as a driver's call finds it.
+int settle_copies(Device* device) {
+    reach(device);
+    while (!device->later.empty()) {
+        Copy copy = device->later.front();
+        device->later.pop_front();
+        device->done++;
+        if (!device->lost) memcpy((void*)copy.target, copy.source, copy.bytes);
+    }
+    return device->lost ? ILLEGAL_ADDRESS : SUCCESS;
+}
+
+// The calling thread's device, ready for work; nothing without one.
+Device* ready(int* error) {
+    if (!current) return *error = INVALID_CONTEXT, nullptr;
+    *error = settle_copies(current);
+    return *error == SUCCESS ? current : nullptr;
+}
+
+// The lowest free place of so many bytes.
+u64 place_for(Device* device, size_t bytes) {
+    u64 at = (u64)device->room;
+    for (auto& known : device->allocations) {
+        if (known.first - at >= bytes) break;
+        at = (known.first + known.second + LEAST_STEP - 1) / LEAST_STEP * LEAST_STEP;
+    }
+    return at;
+}
 
 }  // namespace
 
@@ -137,22 +220,54 @@ static void __syncthreads() {
 
 extern "C" {
 
-int cuInit(unsigned) { return SUCCESS; }
+int cuInit(unsigned) {
+    Lock lock(lock_of_all);
+    static bool first = true;
+    if (first) read_environment();
+    first = false;
+    return SUCCESS;
+}
+
 int cuDriverGetVersion(int* version) { return *version = 13000, SUCCESS; }
-int cuDeviceGetCount(int* count) { return *count = 1, SUCCESS; }
-int cuDeviceGet(int* device, int number) { return number == 0 ? (*device = 0, SUCCESS) : INVALID_VALUE; }
+int cuDeviceGetCount(int* count) { return *count = count_of_devices, SUCCESS; }
+int cuDeviceGet(int* device, int number) {
+    return number >= 0 && number < count_of_devices ? (*device = number, SUCCESS) : INVALID_DEVICE;
+}
 int cuDeviceGetName(char* name, int len, int) { return strncpy(name, "emulated GPU", len), SUCCESS; }
-int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = limit, SUCCESS; }
+int cuDeviceTotalMem_v2(size_t* bytes, int device) { return *bytes = devices[device].limit, SUCCESS; }
 int cuDeviceGetAttribute(int* value, int attribute, int) {
     // Multiprocessors, and the two parts of the compute capability.
     *value = attribute == 16 ? 2 : attribute == 75 ? 9 : 0;
     return SUCCESS;
 }
-int cuDevicePrimaryCtxRetain(void** context, int) { return *context = &device, SUCCESS; }
+
+int cuDevicePrimaryCtxRetain(void** context, int number) {
+    Lock lock(lock_of_all);
+    Device* device = &devices[number];
+    if (!device->room) {
+        // One device's memory is always in reach, several devices' only in turn.
+        int protection = count_of_devices > 1 ? PROT_NONE : PROT_READ | PROT_WRITE;
+        void* room = mmap(nullptr, ROOM, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (room == MAP_FAILED) return OUT_OF_MEMORY;
+        device->room = static_cast<char*>(room);
+    }
+    return *context = device, SUCCESS;
+}
+
 int cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
-int cuCtxSetCurrent(void*) { return SUCCESS; }
-int cuCtxSynchronize() { return SUCCESS; }
-int cuModuleLoadData(void** module, const void*) { return *module = functions, SUCCESS; }
+int cuCtxSetCurrent(void* context) { return current = static_cast<Device*>(context), SUCCESS; }
+
+int cuCtxSynchronize() {
+    Lock lock(lock_of_all);
+    int error;
+    return ready(&error) ? SUCCESS : error;
+}
+
+int cuModuleLoadData(void** module, const void* image) {
+    // A driver reads words of eight bytes.
+    if (!current || (u64)image % 8 != 0) return INVALID_VALUE;
+    return *module = functions, SUCCESS;
+}
 int cuModuleUnload(void*) { return SUCCESS; }
 
 int cuModuleGetFunction(void** function, void*, const char* name) {
@@ -162,65 +277,136 @@ int cuModuleGetFunction(void** function, void*, const char* name) {
 }
 
 int cuMemGetInfo_v2(size_t* free, size_t* total) {
-    Lock lock(device);
-    *total = limit;
-    *free = *total > used ? *total - used : 0;
+    Lock lock(lock_of_all);
+    int error;
+    Device* device = ready(&error);
+    if (!device) return error;
+    *total = device->limit;
+    *free = *total > device->used ? *total - device->used : 0;
     return SUCCESS;
 }
 
 int cuMemAlloc_v2(u64* address, size_t bytes) {
-    Lock lock(device);
+    Lock lock(lock_of_all);
+    int error;
+    Device* device = ready(&error);
+    if (!device) return error;
     if (bytes == 0) return INVALID_VALUE;
-    if (bytes > limit || used > limit - bytes) return OUT_OF_MEMORY;
-    void* block = nullptr;
-    if (posix_memalign(&block, 256, bytes) != 0) return OUT_OF_MEMORY;
+    if (bytes > device->limit || device->used > device->limit - bytes) return OUT_OF_MEMORY;
+    u64 place = place_for(device, bytes);
+    if (place + bytes > (u64)device->room + ROOM) return OUT_OF_MEMORY;
     // What is read before it is written should be noticed.
-    memset(block, 0xa5, bytes);
-    used += bytes;
-    *address = (u64)block;
-    allocations[*address] = bytes;
-    return SUCCESS;
+    memset((void*)place, 0xa5, bytes);
+    device->used += bytes;
+    if (device->used > device->peak) device->peak = device->used;
+    device->allocations[place] = bytes;
+    return *address = place, SUCCESS;
 }
 
 int cuMemFree_v2(u64 address) {
-    Lock lock(device);
-    auto known = allocations.find(address);
-    if (known == allocations.end()) return INVALID_VALUE;
-    used -= known->second;
-    allocations.erase(known);
-    std::free((void*)address);
+    Lock lock(lock_of_all);
+    int error;
+    Device* device = ready(&error);
+    if (!device) return error;
+    auto known = device->allocations.find(address);
+    if (known == device->allocations.end()) return INVALID_VALUE;
+    u64 first = (address + PAGE - 1) / PAGE * PAGE, end = (address + known->second) / PAGE * PAGE;
+    if (end > first) madvise((void*)first, end - first, MADV_DONTNEED);
+    device->used -= known->second;
+    device->allocations.erase(known);
     return SUCCESS;
 }
 
+int cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
+    if (refuses_host_memory || !current) return OUT_OF_MEMORY;
+    return *memory = malloc(bytes), *memory ? SUCCESS : OUT_OF_MEMORY;
+}
+int cuMemFreeHost(void* memory) { return std::free(memory), SUCCESS; }
+
+// An event is the number of copies that were asked for before it.
+int cuEventCreate(void** event, unsigned) { return *event = new u64(0), SUCCESS; }
+int cuEventDestroy_v2(void* event) { return delete static_cast<u64*>(event), SUCCESS; }
+int cuEventRecord(void* event, void*) {
+    Lock lock(lock_of_all);
+    if (!current) return INVALID_CONTEXT;
+    return *static_cast<u64*>(event) = current->asked, SUCCESS;
+}
+int cuEventSynchronize(void* event) {
+    Lock lock(lock_of_all);
+    if (!current) return INVALID_CONTEXT;
+    return current->done < *static_cast<u64*>(event) ? settle_copies(current) : current->lost ? ILLEGAL_ADDRESS : SUCCESS;
+}
+
 int cuMemcpyHtoD_v2(u64 target, const void* source, size_t bytes) {
-    Lock lock(device);
-    return within(target, bytes) ? (memcpy((void*)target, source, bytes), SUCCESS) : INVALID_VALUE;
+    Lock lock(lock_of_all);
+    int error;
+    Device* device = ready(&error);
+    if (!device) return error;
+    return within(device, target, bytes) ? (memcpy((void*)target, source, bytes), SUCCESS) : INVALID_VALUE;
+}
+
+int cuMemcpyHtoDAsync_v2(u64 target, const void* source, size_t bytes, void*) {
+    Lock lock(lock_of_all);
+    if (!current) return INVALID_CONTEXT;
+    if (current->lost) return ILLEGAL_ADDRESS;
+    if (!within(current, target, bytes)) return INVALID_VALUE;
+    current->later.push_back({target, source, bytes});
+    current->asked++;
+    return SUCCESS;
 }
 
 int cuMemcpyDtoH_v2(void* target, u64 source, size_t bytes) {
-    Lock lock(device);
-    return within(source, bytes) ? (memcpy(target, (const void*)source, bytes), SUCCESS) : INVALID_VALUE;
+    Lock lock(lock_of_all);
+    int error;
+    Device* device = ready(&error);
+    if (!device) return error;
+    return within(device, source, bytes) ? (memcpy(target, (const void*)source, bytes), SUCCESS) : INVALID_VALUE;
 }
 
 int cuMemcpyDtoD_v2(u64 target, u64 source, size_t bytes) {
-    Lock lock(device);
-    if (!within(target, bytes) || !within(source, bytes)) return INVALID_VALUE;
+    Lock lock(lock_of_all);
+    int error;
+    Device* device = ready(&error);
+    if (!device) return error;
+    if (!within(device, target, bytes) || !within(device, source, bytes)) return INVALID_VALUE;
     memmove((void*)target, (const void*)source, bytes);
     return SUCCESS;
 }
 
+int cuMemcpyPeer(u64 target, void* target_context, u64 source, void* source_context, size_t bytes) {
+    Lock lock(lock_of_all);
+    Device *to = static_cast<Device*>(target_context), *from = static_cast<Device*>(source_context);
+    for (Device* device : {to, from})
+        if (int error = settle_copies(device)) return error;
+    if (!within(to, target, bytes) || !within(from, source, bytes)) return INVALID_VALUE;
+    protect(to, PROT_READ | PROT_WRITE);
+    memcpy((void*)target, (const void*)source, bytes);
+    if (to != from) protect(to, PROT_NONE);
+    return SUCCESS;
+}
+
 int cuMemsetD8_v2(u64 target, unsigned char value, size_t bytes) {
-    Lock lock(device);
-    return within(target, bytes) ? (memset((void*)target, value, bytes), SUCCESS) : INVALID_VALUE;
+    Lock lock(lock_of_all);
+    int error;
+    Device* device = ready(&error);
+    if (!device) return error;
+    return within(device, target, bytes) ? (memset((void*)target, value, bytes), SUCCESS) : INVALID_VALUE;
 }
 
 int cuLaunchKernel(void* function, unsigned blocks, unsigned grid_y, unsigned grid_z, unsigned threads, unsigned block_y, unsigned block_z,
                    unsigned shared, void*, void** arguments, void**) {
-    Lock lock(device);
+    Lock lock(lock_of_all);
+    int error;
+    Device* device = ready(&error);
+    if (!device) return error;
     const Function* known = static_cast<const Function*>(function);
     if (blocks == 0 || threads == 0 || threads > 1024 || shared > 48 << 10) return INVALID_VALUE;
     if (grid_y != 1 || grid_z != 1 || block_y != 1 || block_z != 1) return INVALID_VALUE;
     if (known->name == fault) return ILLEGAL_ADDRESS;
+    device->launches++;
+    // A kernel that fails does so after its launch: the next call tells.
+    if (device->remaining == 0) return device->lost = true, SUCCESS;
+    if (device->remaining > 0) device->remaining--;
     Call* call = known->bind(arguments);
     current_call = call;
     gridDim.x = blocks;
@@ -243,6 +429,8 @@ int cuLaunchKernel(void* function, unsigned blocks, unsigned grid_y, unsigned gr
 int cuGetErrorName(int error, const char** name) {
     *name = error == INVALID_VALUE     ? "CUDA_ERROR_INVALID_VALUE"
             : error == OUT_OF_MEMORY   ? "CUDA_ERROR_OUT_OF_MEMORY"
+            : error == INVALID_DEVICE  ? "CUDA_ERROR_INVALID_DEVICE"
+            : error == INVALID_CONTEXT ? "CUDA_ERROR_INVALID_CONTEXT"
             : error == NOT_FOUND       ? "CUDA_ERROR_NOT_FOUND"
             : error == ILLEGAL_ADDRESS ? "CUDA_ERROR_ILLEGAL_ADDRESS"
                                        : "CUDA_SUCCESS";
@@ -251,8 +439,18 @@ int cuGetErrorName(int error, const char** name) {
 
 int cuGetErrorString(int error, const char** text) { return *text = error ? "an emulated failure" : "no error", SUCCESS; }
 
-// From now on the device has this much memory, and launches of the kernel of this name fail.
-void zkloom_emulation_limit(u64 bytes) { limit = bytes; }
+// So many devices, before any is opened.
+void zkloom_emulation_devices(int count) { count_of_devices = count < 1 ? 1 : count > MOST_DEVICES ? MOST_DEVICES : count; }
+// From now on a device has this much memory.
+void zkloom_emulation_limit(int device, u64 bytes) { devices[device].limit = bytes; }
+// The most memory of a device that was in use at a time, and the launches it has seen.
+u64 zkloom_emulation_peak(int device) { return devices[device].peak; }
+u64 zkloom_emulation_launches(int device) { return devices[device].launches; }
+// From now on launches of the kernel of this name fail.
 void zkloom_emulation_fail(const char* kernel) { fault = kernel; }
+// After so many launches more a device is lost.
+void zkloom_emulation_lose(int device, long launches) { devices[device].remaining = launches; }
+// From now on there is no memory of the host that copies could come from directly.
+void zkloom_emulation_refuse_host_memory() { refuses_host_memory = true; }
 
 }  // extern "C"

@@ -35,7 +35,13 @@ pub const KERNELS: [&str; 27] = [
 ];
 
 /// The kernels for compute capabilities 8.0, 8.6, 8.9, 9.0, 10.0 and 12.0 as machine code, and as PTX for any other.
-pub static FATBIN: &[u8] = include_bytes!("../../cuda/zkloom.fatbin");
+pub static FATBIN: &[u8] = &IMAGE.0;
+
+/// Bytes at an address that drivers may read words from.
+#[repr(C, align(64))]
+struct Aligned<B: ?Sized>(B);
+
+static IMAGE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../cuda/zkloom.fatbin"));
 
 #[cfg(test)]
 mod tests {
