@@ -301,8 +301,8 @@ def contest(name, options, scratch):
 def finish(row, facts, expected):
     """Medians in place of the single measurements; sizes; the largest error of an output."""
     for step in STEPS:
-        if step in row:
-            runs = row.pop(step)
+        runs = row.pop(step, [])
+        if runs:
             for key in ("wall", "cpu", "peak_mib"):
                 row[f"{step}_{key}"] = statistics.median(run[key] for run in runs)
     outputs = facts.pop("outputs", None)
@@ -388,9 +388,12 @@ def main():
         os.environ["ZKLOOM_HOME"] = str(Path(scratch) / "home")
         for name in options.only.split(","):
             rows += contest(name, options, Path(scratch))
+            if options.json:
+                # After each network, so that one that takes hours or fails costs no other's figures.
+                partial = options.json.with_name(options.json.name + ".part")
+                partial.write_text(json.dumps(rows, indent=2) + "\n")
+                partial.replace(options.json)
     print(table(rows))
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
     return 0
 
 

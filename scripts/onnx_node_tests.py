@@ -22,9 +22,11 @@ from onnx import TensorProto, numpy_helper
 
 # The operators that zkLoom claims, by the names of ONNX's default domain.
 OPERATORS = (
-    "Abs Add ArgMax AveragePool BatchNormalization Clip Concat Constant Conv Div Dropout Elu Equal Erf Exp Expand Flatten "
-    "Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater HardSigmoid HardSwish Identity LeakyRelu MatMul Max MaxPool Min "
-    "Mul Neg PRelu Pad Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice Softplus Split Sqrt "
+    "Abs Add ArgMax AveragePool BatchNormalization Clip Concat Constant Conv ConvTranspose DepthToSpace Div Dropout Elu Equal "
+    "Erf Exp Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GroupNormalization HardSigmoid HardSwish "
+    "Identity InstanceNormalization LRN LayerNormalization LeakyRelu LogSoftmax LpNormalization MatMul Max MaxPool "
+    "MeanVarianceNormalization Min Mul Neg PRelu Pad Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax "
+    "ReduceMean ReduceSum ReduceSumSquare Relu Reshape Resize Shape Sigmoid Slice Softmax Softplus SpaceToDepth Split Sqrt "
     "Squeeze Sub Sum Tanh Transpose Unsqueeze Upsample Where"
 ).split()
 # Exit codes of zkloom that are a clear refusal: an unsuitable model, data or option.

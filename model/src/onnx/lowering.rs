@@ -37,15 +37,17 @@ pub(super) struct Lowering {
     values: Vec<FloatValue>,
     nodes: Vec<FloatNode>,
     bindings: HashMap<String, Binding>,
+    operator_set: i64,
 }
 
 /// Lowers a decoded model.
 pub(super) fn lower(model: &ModelProto, fallback_name: &str) -> Result<FloatGraph, ImportError> {
     let graph = model.graph.as_ref().ok_or(ImportError::Incomplete { part: "graph" })?;
-    check_opset(model)?;
+    let operator_set = operator_set(model)?;
     check_operators(graph)?;
     let output = single_output(graph)?;
-    let mut lowering = Lowering { values: Vec::new(), nodes: Vec::new(), bindings: HashMap::new() };
+    let mut lowering =
+        Lowering { values: Vec::new(), nodes: Vec::new(), bindings: HashMap::new(), operator_set };
     lowering.bind_initializers(graph)?;
     let input = lowering.bind_input(graph)?;
     for proto in &graph.node {
@@ -63,10 +65,11 @@ pub(super) fn lower(model: &ModelProto, fallback_name: &str) -> Result<FloatGrap
     Ok(passes::simplify(FloatGraph { name, values: lowering.values, nodes: lowering.nodes, input, output }))
 }
 
-fn check_opset(model: &ModelProto) -> Result<(), ImportError> {
+/// The version of ONNX's own operator set, which import must know.
+fn operator_set(model: &ModelProto) -> Result<i64, ImportError> {
     let own = model.opset_import.iter().find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
     let found = own.ok_or(ImportError::Incomplete { part: "operator set" })?.version;
-    if super::OPSETS.contains(&found) { Ok(()) } else { Err(ImportError::Opset { found }) }
+    if super::OPSETS.contains(&found) { Ok(found) } else { Err(ImportError::Opset { found }) }
 }
 
 fn check_operators(graph: &GraphProto) -> Result<(), ImportError> {
@@ -122,6 +125,11 @@ impl Lowering {
         let id = self.push_value(&input.name, &shape);
         self.bindings.insert(input.name.clone(), Binding::Flow(Flow { id, shape }));
         Ok(id)
+    }
+
+    /// The version of the operator set that the file is written in.
+    pub(super) fn operator_set(&self) -> i64 {
+        self.operator_set
     }
 
     /// What input `index` of the node stands for.

@@ -105,7 +105,12 @@ fn scaled(
 }
 
 /// The product of two flows that broadcast to one shape.
-fn product(lowering: &mut Lowering, node: &Node, left: &Flow, right: &Flow) -> Result<Flow, ImportError> {
+pub(super) fn product(
+    lowering: &mut Lowering,
+    node: &Node,
+    left: &Flow,
+    right: &Flow,
+) -> Result<Flow, ImportError> {
     let shape = broadcast_shape(node, &left.shape, &right.shape)?;
     lowering.check_size(node, &shape)?;
     let left = spread(lowering, node, left, &shape).id;

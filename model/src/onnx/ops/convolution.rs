@@ -60,7 +60,11 @@ pub(super) fn image(lowering: &Lowering, node: &Node, spatial: usize) -> Result<
 }
 
 /// A constant with one value for each channel.
-fn channel_values(node: &Node, constant: &Constant, channels: usize) -> Result<Vec<f32>, ImportError> {
+pub(super) fn channel_values(
+    node: &Node,
+    constant: &Constant,
+    channels: usize,
+) -> Result<Vec<f32>, ImportError> {
     let values = constant.finite()?;
     if values.len() == channels {
         return Ok(values.to_vec());

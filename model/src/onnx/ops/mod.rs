@@ -1,6 +1,7 @@
 //! The operators: one family in one file, one row of the table for each.
 
 mod arithmetic;
+mod blocks;
 mod clamp;
 mod constant;
 mod convolution;
@@ -10,12 +11,16 @@ mod gemm;
 mod layout;
 mod matmul;
 mod movement;
+mod normalisation;
+mod norms;
 mod pointwise;
 mod pool;
 mod reduce;
 mod reshape;
 mod resize;
 mod shape_arithmetic;
+mod softmax;
+mod transposed;
 mod windows;
 
 use super::error::ImportError;
@@ -41,6 +46,8 @@ pub(super) const TABLE: &[(&str, Lower)] = &[
     ("Constant", constant::constant),
     ("ConstantOfShape", fold::constant_of_shape),
     ("Conv", convolution::conv),
+    ("ConvTranspose", transposed::conv_transpose),
+    ("DepthToSpace", blocks::depth_to_space),
     ("Div", arithmetic::div),
     ("Dropout", constant::dropout),
     ("Elu", pointwise::pointwise),
@@ -56,17 +63,24 @@ pub(super) const TABLE: &[(&str, Lower)] = &[
     ("GlobalMaxPool", pool::global_max_pool),
     ("Greater", fold::greater),
     ("GreaterOrEqual", fold::greater_or_equal),
+    ("GroupNormalization", normalisation::group_normalization),
     ("HardSigmoid", pointwise::pointwise),
     ("HardSwish", pointwise::pointwise),
     ("Identity", constant::identity),
+    ("InstanceNormalization", normalisation::instance_normalization),
+    ("LRN", normalisation::lrn),
+    ("LayerNormalization", normalisation::layer_normalization),
     ("LeakyRelu", pointwise::pointwise),
     ("Less", fold::less),
     ("LessOrEqual", fold::less_or_equal),
     ("Log", pointwise::pointwise),
+    ("LogSoftmax", softmax::log_softmax),
+    ("LpNormalization", norms::lp_normalization),
     ("MatMul", matmul::matmul),
     ("Max", extremes::max),
     ("MaxPool", pool::max_pool),
     ("Mean", arithmetic::mean_of_all),
+    ("MeanVarianceNormalization", normalisation::mean_variance_normalization),
     ("Min", extremes::min),
     ("Mish", pointwise::pointwise),
     ("Mul", arithmetic::mul),
@@ -78,11 +92,16 @@ pub(super) const TABLE: &[(&str, Lower)] = &[
     ("Pow", pointwise::pow),
     ("Range", fold::range),
     ("Reciprocal", pointwise::pointwise),
+    ("ReduceL1", norms::reduce_l1),
+    ("ReduceL2", norms::reduce_l2),
+    ("ReduceLogSum", norms::reduce_log_sum),
+    ("ReduceLogSumExp", norms::reduce_log_sum_exp),
     ("ReduceMax", reduce::reduce_max),
     ("ReduceMean", reduce::reduce_mean),
     ("ReduceMin", reduce::reduce_min),
     ("ReduceProd", reduce::reduce_prod),
     ("ReduceSum", reduce::reduce_sum),
+    ("ReduceSumSquare", norms::reduce_sum_square),
     ("Relu", clamp::relu),
     ("Reshape", reshape::reshape),
     ("Resize", resize::resize),
@@ -90,8 +109,10 @@ pub(super) const TABLE: &[(&str, Lower)] = &[
     ("Shape", shape_arithmetic::shape),
     ("Sigmoid", pointwise::pointwise),
     ("Slice", movement::slice),
+    ("Softmax", softmax::softmax),
     ("Softplus", pointwise::pointwise),
     ("Softsign", pointwise::pointwise),
+    ("SpaceToDepth", blocks::space_to_depth),
     ("Split", movement::split),
     ("Sqrt", pointwise::pointwise),
     ("Squeeze", reshape::squeeze),

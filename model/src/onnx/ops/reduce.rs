@@ -57,7 +57,7 @@ pub(super) fn reduce_prod(lowering: &mut Lowering, node: &Node) -> Result<(), Im
 }
 
 /// Axes are an attribute in earlier operator sets and an input in later ones; without any, all are meant.
-fn axes(lowering: &Lowering, node: &Node, rank: usize) -> Result<Vec<usize>, ImportError> {
+pub(super) fn axes(lowering: &Lowering, node: &Node, rank: usize) -> Result<Vec<usize>, ImportError> {
     let axes = match (node.integers("axes"), lowering.constant(node, 1)?) {
         (Some(axes), _) => axes.to_vec(),
         (None, Some(constant)) => constant.integers()?.to_vec(),
@@ -74,7 +74,12 @@ fn axes(lowering: &Lowering, node: &Node, rank: usize) -> Result<Vec<usize>, Imp
 }
 
 /// Binds a result whose reduced axes are 1, without them if they are not to be kept.
-fn bind(lowering: &mut Lowering, node: &Node, result: Flow, axes: &[usize]) -> Result<(), ImportError> {
+pub(super) fn bind(
+    lowering: &mut Lowering,
+    node: &Node,
+    result: Flow,
+    axes: &[usize],
+) -> Result<(), ImportError> {
     if node.integer("keepdims", 1) != 0 {
         return lowering.bind(node, Binding::Flow(result));
     }

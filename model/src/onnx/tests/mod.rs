@@ -4,6 +4,7 @@ mod errors;
 mod functions;
 mod images;
 mod moves;
+mod normalisation;
 mod operators;
 mod refusals;
 
