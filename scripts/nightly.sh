@@ -42,6 +42,24 @@ else
     skip_optional "verifier for wasm32" "target missing (rustup target add wasm32-unknown-unknown)"
 fi
 
+# The kernels' unsafe code under AddressSanitizer. It watches our own crates and their dependencies; the standard library comes as it is.
+host="$(rustc -vV | sed -n 's/^host: //p')"
+runtime="$(rustc +nightly --print sysroot 2>/dev/null)/lib/rustlib/$host/lib/librustc-nightly_rt.asan.a"
+if [ -f "$runtime" ]; then
+    step "kernels under AddressSanitizer" env RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan" \
+        cargo +nightly test --locked --release --target "$host" -p zkloom-kernels --lib --tests
+else
+    skip_optional "kernels under AddressSanitizer" "no nightly toolchain with the sanitizer's runtime for $host"
+fi
+
+# Miri knows no vector instructions: it runs what the portable tier shares with the others.
+if cargo +nightly miri --version >/dev/null 2>&1; then
+    step "kernels under Miri" env ZKLOOM_CPU_TIER=portable MIRIFLAGS=-Zmiri-permissive-provenance \
+        cargo +nightly miri test --locked -p zkloom-kernels --lib -- huge:: interpreter:: digits
+else
+    skip_optional "kernels under Miri" "Miri is not installed (rustup +nightly component add miri)"
+fi
+
 if [ ! -f fuzz/Cargo.toml ]; then
     skip_optional "fuzz" "fuzz/Cargo.toml is missing"
 elif cargo +nightly fuzz --version >/dev/null 2>&1; then

@@ -128,6 +128,13 @@ pub trait Backend: Send + Sync + Sized {
     /// `TWO_ADIC_ROOT_OF_UNITY ^ (2^28 / len)` of `ark_bn254::Fr`.
     fn ntt(&self, values: &mut Self::Scalars, direction: Direction) -> Result<()>;
 
+    /// As [`Backend::ntt`], into a new vector.
+    fn transformed(&self, values: &Self::Scalars, direction: Direction) -> Result<Self::Scalars> {
+        let mut result = self.slice(values, 0, values.len())?;
+        self.ntt(&mut result, direction)?;
+        Ok(result)
+    }
+
     /// Values of a polynomial, given by its coefficients (of any number), on the coset `shift * H`, `|H| = 2^log_size`.
     /// Coefficients past `2^log_size` are folded back with `X^n = shift^n`. A shift of zero, or a size that the field has no
     /// subgroup for, is [`BackendError::Argument`].

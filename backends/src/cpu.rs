@@ -1,5 +1,7 @@
 //! The host's own processor as a device.
 
+mod pool;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
@@ -9,7 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use zkloom_kernels::cpu::msm::Bases;
 use zkloom_kernels::cpu::ntt::{self, Twiddles};
 use zkloom_kernels::cpu::simd::Tier;
-use zkloom_kernels::cpu::{boxes, huge, integers, interpreter, msm, polynomial, scan};
+use zkloom_kernels::cpu::{boxes, group, huge, integers, interpreter, msm, polynomial, scan};
 use zkloom_kernels::program::Program;
 use zkloom_kernels::shape::{self, MAX_LOG_SIZE, ShapeError};
 
@@ -18,7 +20,12 @@ use crate::error::BackendError;
 use crate::host::Host;
 use crate::meter::Meter;
 
+use self::pool::Pool;
+
 const NAME: &str = "cpu";
+
+/// Vectors from this many entries on are copied by several threads.
+const COPIED_TOGETHER: usize = 1 << 16;
 
 /// Multi-threaded arithmetic on the processor, with a thread pool of its own.
 ///
@@ -30,11 +37,15 @@ pub struct CpuBackend {
     host: Host,
     meter: Meter,
     twiddles: RwLock<Arc<Twiddles>>,
+    vectors: Arc<Pool>,
 }
 
-/// Field elements in the processor's memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CpuScalars(Vec<Fr>);
+/// Field elements in the processor's memory. The room of a long vector is kept for the next one when it is dropped.
+#[derive(Debug)]
+pub struct CpuScalars {
+    values: Vec<Fr>,
+    pool: Arc<Pool>,
+}
 
 /// Signed integers in the processor's memory, as narrow as they fit.
 #[derive(Clone, Debug)]
@@ -70,9 +81,29 @@ macro_rules! with_integers {
 impl CpuScalars {
     /// The entries, without a transfer.
     pub fn as_slice(&self) -> &[Fr] {
-        &self.0
+        &self.values
     }
 }
+
+impl Drop for CpuScalars {
+    fn drop(&mut self) {
+        self.pool.give(core::mem::take(&mut self.values));
+    }
+}
+
+impl Clone for CpuScalars {
+    fn clone(&self) -> Self {
+        Self { values: self.values.clone(), pool: Arc::clone(&self.pool) }
+    }
+}
+
+impl PartialEq for CpuScalars {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl Eq for CpuScalars {}
 
 impl CpuIntegers {
     /// Largest magnitude of the entries.
@@ -93,7 +124,7 @@ impl CpuIntegers {
 
 impl DeviceVector for CpuScalars {
     fn len(&self) -> usize {
-        self.0.len()
+        self.values.len()
     }
 }
 
@@ -146,7 +177,8 @@ impl CpuBackend {
                 reason: error.to_string(),
             })?;
         let twiddles = RwLock::new(Arc::new(Twiddles::new(0, tier)));
-        Ok(Self { tier, pool, host: Host::detect(), meter: Meter::default(), twiddles })
+        let (host, meter) = (Host::detect(), Meter::default());
+        Ok(Self { tier, pool, host, meter, twiddles, vectors: Arc::default() })
     }
 
     /// Number of threads.
@@ -196,6 +228,55 @@ impl CpuBackend {
         Ok(copy)
     }
 
+    /// A vector with room for `len` entries, of whatever length and content.
+    fn vector(&self, operation: &'static str, len: usize) -> Result<CpuScalars> {
+        let values = match self.vectors.take(len) {
+            Some(values) => values,
+            None => self.fresh(operation, len)?,
+        };
+        Ok(CpuScalars { values, pool: Arc::clone(&self.vectors) })
+    }
+
+    /// So many zeros in memory that was not used before.
+    fn fresh(&self, operation: &'static str, len: usize) -> Result<Vec<Fr>> {
+        let needed = (len as u64).saturating_mul(size_of::<Fr>() as u64);
+        let too_much = || BackendError::OutOfMemory { device: NAME.into(), operation, needed };
+        if self.host.memory.is_some_and(|memory| needed > memory) {
+            return Err(too_much());
+        }
+        huge::try_zeros(len).ok_or_else(too_much)
+    }
+
+    /// A copy of `len` entries from `start` on; positions past the end are zero.
+    fn part(&self, operation: &'static str, values: &[Fr], start: usize, len: usize) -> Result<CpuScalars> {
+        let mut part = self.vector(operation, len)?;
+        let present = values.get(start..).unwrap_or_default();
+        let present = &present[..present.len().min(len)];
+        if len < COPIED_TOGETHER {
+            part.values.clear();
+            part.values.extend_from_slice(present);
+            part.values.resize(len, Fr::zero());
+            return Ok(part);
+        }
+        part.values.resize(len, Fr::zero());
+        let (copied, rest) = part.values.split_at_mut(present.len());
+        self.pool.install(|| {
+            let pieces = copied.par_chunks_mut(COPIED_TOGETHER).zip(present.par_chunks(COPIED_TOGETHER));
+            pieces.for_each(|(to, from)| to.copy_from_slice(from));
+            rest.par_chunks_mut(COPIED_TOGETHER).for_each(|rest| rest.fill(Fr::zero()));
+        });
+        Ok(part)
+    }
+
+    /// Lagrange points from powers of tau, or any other inverse transform over the group: `1/n sum_j w^(-ij) points[j]` for
+    /// every i, on the processor whatever other devices there are.
+    ///
+    /// # Errors
+    /// [`BackendError::Length`] if the number of points is no power of two up to 2^28.
+    pub fn inverse_group_transform(&self, points: &[G1Affine]) -> Result<Vec<G1Affine>> {
+        Ok(self.on_pool(|| group::inverse_transform(self.tier, points))?)
+    }
+
     fn narrowed<T: TryFrom<i64> + Default>(&self, values: &[i64]) -> Result<Vec<T>> {
         let mut narrow = self.room("upload_integers", values.len())?;
         narrow.extend(values.iter().map(|&value| T::try_from(value).unwrap_or_default()));
@@ -241,16 +322,14 @@ impl Backend for CpuBackend {
     }
 
     fn upload(&self, values: &[Fr]) -> Result<CpuScalars> {
-        let copy = self.copied("upload", values)?;
+        let copy = self.part("upload", values, 0, values.len())?;
         self.meter.upload(size_of_val(values));
-        Ok(CpuScalars(copy))
+        Ok(copy)
     }
 
     fn zeros(&self, len: usize) -> Result<CpuScalars> {
-        let mut zeros = self.room("zeros", len)?;
         self.meter.launch();
-        zeros.resize(len, Fr::zero());
-        Ok(CpuScalars(zeros))
+        self.part("zeros", &[], 0, len)
     }
 
     fn upload_integers(&self, values: &[i64]) -> Result<CpuIntegers> {
@@ -280,12 +359,12 @@ impl Backend for CpuBackend {
 
     fn download(&self, values: &CpuScalars) -> Result<Vec<Fr>> {
         self.meter.download(size_of_val(values.as_slice()));
-        self.copied("download", &values.0)
+        self.copied("download", &values.values)
     }
 
     fn read(&self, values: &CpuScalars, start: usize, len: usize) -> Result<Vec<Fr>> {
         shape::range("read", start, len, values.len())?;
-        let part = &values.0[start..start + len];
+        let part = &values.values[start..start + len];
         self.meter.download(size_of_val(part));
         self.copied("read", part)
     }
@@ -293,27 +372,24 @@ impl Backend for CpuBackend {
     fn write(&self, target: &mut CpuScalars, start: usize, values: &[Fr]) -> Result<()> {
         shape::range("write", start, values.len(), target.len())?;
         self.meter.upload(size_of_val(values));
-        target.0[start..start + values.len()].copy_from_slice(values);
+        target.values[start..start + values.len()].copy_from_slice(values);
         Ok(())
     }
 
     fn widen(&self, values: &CpuIntegers) -> Result<CpuScalars> {
-        self.room::<Fr>("widen", values.len())?;
-        Ok(CpuScalars(self.on_pool(|| with_integers!(values, values => integers::widen(values)))))
+        let mut widened = self.vector("widen", values.len())?;
+        self.on_pool(|| with_integers!(values, values => integers::widen_into(values, &mut widened.values)));
+        Ok(widened)
     }
 
     fn slice(&self, values: &CpuScalars, start: usize, len: usize) -> Result<CpuScalars> {
-        let mut part = self.room("slice", len)?;
         self.meter.launch();
-        let present = values.0.get(start..).unwrap_or_default();
-        part.extend_from_slice(&present[..present.len().min(len)]);
-        part.resize(len, Fr::zero());
-        Ok(CpuScalars(part))
+        self.part("slice", &values.values, start, len)
     }
 
     fn msm(&self, bases: &CpuBases, scalars: &[&CpuScalars]) -> Result<Vec<G1Projective>> {
         scalars.iter().try_for_each(|vector| shape::at_most("msm", vector.len(), bases.len()))?;
-        self.on_pool(|| side_by_side(scalars, bases.len(), |vector| msm::msm(&bases.0, &vector.0)))
+        self.on_pool(|| side_by_side(scalars, bases.len(), |vector| msm::msm(&bases.0, &vector.values)))
     }
 
     fn msm_integers(&self, bases: &CpuBases, scalars: &[&CpuIntegers]) -> Result<Vec<G1Projective>> {
@@ -325,48 +401,69 @@ impl Backend for CpuBackend {
     fn ntt(&self, values: &mut CpuScalars, direction: Direction) -> Result<()> {
         let twiddles = self.twiddles(shape::transform("ntt", values.len())?);
         self.on_pool(|| match direction {
-            Direction::Forward => ntt::forward(&mut values.0, &twiddles),
-            Direction::Inverse => ntt::inverse(&mut values.0, &twiddles),
+            Direction::Forward => ntt::forward(&mut values.values, &twiddles),
+            Direction::Inverse => ntt::inverse(&mut values.values, &twiddles),
         })?;
         Ok(())
     }
 
+    fn transformed(&self, values: &CpuScalars, direction: Direction) -> Result<CpuScalars> {
+        let twiddles = self.twiddles(shape::transform("ntt", values.len())?);
+        let mut result = self.vector("ntt", values.len())?;
+        let inverse = direction == Direction::Inverse;
+        self.on_pool(|| ntt::transformed(&values.values, inverse, &twiddles, &mut result.values))?;
+        Ok(result)
+    }
+
     fn coset_ntt(&self, coefficients: &CpuScalars, log_size: u32, shift: Fr) -> Result<CpuScalars> {
         shape::coset("coset_ntt", log_size, shift.is_zero())?;
-        self.room::<Fr>("coset_ntt", 1 << log_size)?;
-        let twiddles = self.twiddles(log_size);
-        let values = self.on_pool(|| ntt::coset_forward(&coefficients.0, log_size, shift, &twiddles))?;
-        Ok(CpuScalars(values))
+        let mut values = self.vector("coset_ntt", 1 << log_size)?;
+        let (twiddles, coset) = (self.twiddles(log_size), (log_size, shift));
+        self.on_pool(|| ntt::coset_forward_into(&coefficients.values, coset, &twiddles, &mut values.values))?;
+        Ok(values)
     }
 
     fn inverse_coset_ntt(&self, values: &mut CpuScalars, shift: Fr) -> Result<()> {
         let twiddles = self.twiddles(shape::transform("inverse_coset_ntt", values.len())?);
-        self.on_pool(|| ntt::coset_inverse(&mut values.0, shift, &twiddles))?;
+        self.on_pool(|| ntt::coset_inverse(&mut values.values, shift, &twiddles))?;
         Ok(())
     }
 
     fn run(&self, program: &Program, inputs: &[&CpuScalars], constants: &[Fr]) -> Result<CpuScalars> {
         let inputs: Vec<&[Fr]> = inputs.iter().map(|input| input.as_slice()).collect();
-        Ok(CpuScalars(self.on_pool(|| interpreter::run(self.tier, program, &inputs, constants))?))
+        let mut output = self.vector("run", inputs.first().map_or(0, |input| input.len()))?;
+        self.on_pool(|| interpreter::run_into(self.tier, program, &inputs, constants, &mut output.values))?;
+        Ok(output)
     }
 
     fn batch_invert(&self, values: &mut CpuScalars) -> Result<()> {
-        self.on_pool(|| scan::batch_invert(self.tier, &mut values.0));
+        self.on_pool(|| scan::batch_invert(self.tier, &mut values.values));
         Ok(())
     }
 
     fn linear_recurrence(&self, first: Fr, ratio: Fr, addends: &CpuScalars) -> Result<CpuScalars> {
-        Ok(CpuScalars(self.on_pool(|| scan::linear_recurrence(self.tier, first, ratio, &addends.0))))
+        let mut values = self.vector("linear_recurrence", addends.len())?;
+        self.on_pool(|| {
+            scan::linear_recurrence_into(self.tier, (first, ratio), &addends.values, &mut values.values);
+        });
+        Ok(values)
     }
 
     fn running_product(&self, first: Fr, factors: &CpuScalars) -> Result<CpuScalars> {
-        Ok(CpuScalars(self.on_pool(|| scan::running_product(self.tier, first, &factors.0))))
+        let mut values = self.vector("running_product", factors.len())?;
+        self.on_pool(|| {
+            scan::running_product_into(self.tier, first, &factors.values, &mut values.values);
+        });
+        Ok(values)
     }
 
     fn combine(&self, terms: &[(Fr, &CpuScalars)]) -> Result<CpuScalars> {
         let terms: Vec<(Fr, &[Fr])> =
             terms.iter().map(|(factor, vector)| (*factor, vector.as_slice())).collect();
-        Ok(CpuScalars(self.on_pool(|| polynomial::combine(self.tier, &terms))))
+        let longest = terms.iter().map(|(_, vector)| vector.len()).max().unwrap_or(0);
+        let mut sum = self.vector("combine", longest)?;
+        self.on_pool(|| polynomial::combine_into(self.tier, &terms, &mut sum.values));
+        Ok(sum)
     }
 
     fn add_scaled(
@@ -376,7 +473,9 @@ impl Backend for CpuBackend {
         factor: Fr,
         source: &CpuScalars,
     ) -> Result<()> {
-        self.on_pool(|| polynomial::add_scaled(self.tier, &mut target.0, offset, factor, &source.0))?;
+        self.on_pool(|| {
+            polynomial::add_scaled(self.tier, &mut target.values, offset, factor, &source.values)
+        })?;
         Ok(())
     }
 
@@ -388,11 +487,15 @@ impl Backend for CpuBackend {
     }
 
     fn divide_by_linear(&self, polynomial: &CpuScalars, root: Fr) -> Result<CpuScalars> {
-        Ok(CpuScalars(self.on_pool(|| polynomial::divide_by_linear(self.tier, &polynomial.0, root))))
+        let mut quotient = self.vector("divide_by_linear", polynomial.len())?;
+        self.on_pool(|| {
+            polynomial::divide_by_linear_into(self.tier, &polynomial.values, root, &mut quotient.values);
+        });
+        Ok(quotient)
     }
 
     fn expand_boxes(&self, target: &mut CpuScalars, boxes: &[GeometricBox]) -> Result<()> {
-        self.on_pool(|| boxes::expand(self.tier, &mut target.0, boxes))?;
+        self.on_pool(|| boxes::expand(self.tier, &mut target.values, boxes))?;
         Ok(())
     }
 
@@ -402,7 +505,7 @@ impl Backend for CpuBackend {
         source: &CpuScalars,
         boxes: &[GeometricBox],
     ) -> Result<()> {
-        self.on_pool(|| boxes::contract(self.tier, &mut target.0, &source.0, boxes))?;
+        self.on_pool(|| boxes::contract(self.tier, &mut target.values, &source.values, boxes))?;
         Ok(())
     }
 
@@ -416,7 +519,7 @@ impl Backend for CpuBackend {
     ) -> Result<()> {
         self.meter.upload(size_of_val(weights));
         self.on_pool(|| {
-            with_integers!(matrix, matrix => integers::combine_rows(self.tier, &mut target.0, offset, matrix, (width, weights)))
+            with_integers!(matrix, matrix => integers::combine_rows(self.tier, &mut target.values, offset, matrix, (width, weights)))
         })?;
         Ok(())
     }

@@ -1,14 +1,41 @@
 //! Transforms against `ark-poly`'s, in rounds that alternate, by the processor time of the whole process: medians and ratios
 //! on one thread and on two.
+//!
+//! `cargo bench -p zkloom-benches --bench ntt -- [--logs 12,16,20] [--rounds N] [--record FILE]`; by default sizes from 2^12 to 2^22,
+//! and 21 rounds, or 5 from 2^20 on.
 
+use std::path::Path;
 use std::time::Instant;
 
 use ark_bn254::Fr;
 use ark_ff::Field;
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
+use serde::Serialize;
 use zkloom_backends::{Backend, CpuBackend, Direction, Tier};
+use zkloom_benches::{Machine, Result, option};
 
-const LOG_SIZES: [u32; 6] = [12, 14, 16, 18, 20, 22];
+/// A transform's medians, and how many times longer `ark-poly` takes.
+#[derive(Serialize)]
+struct Line {
+    log_size: u32,
+    threads: usize,
+    transform: &'static str,
+    processor_ms: f64,
+    wall_ms: f64,
+    ark_poly_processor_ms: f64,
+    ark_poly_wall_ms: f64,
+    ratio: f64,
+    /// Processor time for an element and a layer.
+    nanoseconds: f64,
+}
+
+#[derive(Serialize)]
+struct Record {
+    machine: Machine,
+    tier: String,
+    statistic: &'static str,
+    lines: Vec<Line>,
+}
 
 /// Processor time of all threads of this process so far, in seconds; wall time where the system does not tell.
 fn processor_time(start: Instant) -> f64 {
@@ -41,20 +68,20 @@ fn alternate(rounds: usize, tasks: &mut [&mut dyn FnMut()]) -> Vec<[f64; 2]> {
     times.into_iter().map(|kinds| kinds.map(median)).collect()
 }
 
-fn measure(log_size: u32, threads: usize) {
+fn measure(log_size: u32, threads: usize, rounds: Option<usize>) -> Result<Vec<Line>> {
     let size = 1usize << log_size;
-    let backend = CpuBackend::new(Some(threads)).expect("threads");
-    let portable = CpuBackend::with_tier(Some(threads), Tier::Portable).expect("threads");
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-    let domain = Radix2EvaluationDomain::<Fr>::new(size).expect("a subgroup");
+    let backend = CpuBackend::new(Some(threads))?;
+    let portable = CpuBackend::with_tier(Some(threads), Tier::Portable)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let domain = Radix2EvaluationDomain::<Fr>::new(size).ok_or("no subgroup of this size")?;
     let values: Vec<Fr> =
         std::iter::successors(Some(Fr::from(5)), |x| Some(x.square() + Fr::from(3))).take(size).collect();
-    let mut ours = backend.upload(&values).expect("memory");
-    let mut inverted = backend.upload(&values).expect("memory");
-    let source = backend.upload(&values).expect("memory");
-    let mut plain = portable.upload(&values).expect("memory");
+    let mut ours = backend.upload(&values)?;
+    let mut inverted = backend.upload(&values)?;
+    let source = backend.upload(&values)?;
+    let mut plain = portable.upload(&values)?;
     let mut theirs = values;
-    let rounds = if log_size >= 20 { 5 } else { 21 };
+    let rounds = rounds.unwrap_or(if log_size >= 20 { 5 } else { 21 });
     let times = alternate(
         rounds,
         &mut [
@@ -66,24 +93,48 @@ fn measure(log_size: u32, threads: usize) {
         ],
     );
     let theirs = times[0];
-    println!(
-        "2^{log_size}, {threads} threads: ark-poly {:.2} ms of processor time, {:.2} ms wall",
-        theirs[0], theirs[1]
-    );
-    for (name, time) in ["forward", "inverse", "on a coset", "portable tier"].into_iter().zip(&times[1..]) {
-        println!(
-            "    {name}: {:.3} ms ({:.2} x), wall {:.3} ms ({:.2} x)",
-            time[0],
-            theirs[0] / time[0],
-            time[1],
-            theirs[1] / time[1],
-        );
-    }
+    let line = |(transform, time): (&'static str, &[f64; 2])| Line {
+        log_size,
+        threads,
+        transform,
+        processor_ms: time[0],
+        wall_ms: time[1],
+        ark_poly_processor_ms: theirs[0],
+        ark_poly_wall_ms: theirs[1],
+        ratio: theirs[0] / time[0],
+        nanoseconds: time[0] * 1e6 / (size as f64 * f64::from(log_size)),
+    };
+    let names = ["forward", "inverse", "on a coset, into a new vector", "portable tier, forward"];
+    Ok(names.into_iter().zip(&times[1..]).map(line).collect())
 }
 
-fn main() {
+fn main() -> Result<()> {
     println!("tier {}", Tier::current());
+    let rounds = option("--rounds").map(|rounds| rounds.parse()).transpose()?;
+    let logs = option("--logs").unwrap_or("12,14,16,18,20,22".to_owned());
+    let logs = logs.split(',').map(str::parse).collect::<std::result::Result<Vec<u32>, _>>()?;
+    let mut lines = Vec::new();
     for threads in [1, 2] {
-        LOG_SIZES.into_iter().for_each(|log_size| measure(log_size, threads));
+        for log_size in &logs {
+            for line in measure(*log_size, threads, rounds)? {
+                println!(
+                    "2^{log_size}, {threads} threads, {}: {:.3} ms ({:.2} ns for an element and layer), wall {:.3} ms; ark-poly \
+                     {:.2} ms, {:.2} times as long",
+                    line.transform,
+                    line.processor_ms,
+                    line.nanoseconds,
+                    line.wall_ms,
+                    line.ark_poly_processor_ms,
+                    line.ratio,
+                );
+                lines.push(line);
+            }
+        }
     }
+    if let Some(path) = option("--record") {
+        let (machine, tier) = (Machine::here(), Tier::current().to_string());
+        let record = Record { machine, tier, statistic: "median of rounds that alternate", lines };
+        std::fs::write(Path::new(&path), serde_json::to_string_pretty(&record)? + "\n")?;
+    }
+    Ok(())
 }

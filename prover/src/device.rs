@@ -132,8 +132,22 @@ impl<'a, B: Backend> Prover<'a, B> {
         polynomials: &Polynomials<B::Scalars>,
         terms: &[(Fr, PolynomialId)],
     ) -> Result<Committed<B::Scalars>, ProveError> {
-        let mut parts = Vec::with_capacity(terms.len());
+        self.combine_with(polynomials, &[], terms)
+    }
+
+    /// Combination of combinations and named polynomials, with its hiding scalar.
+    pub(crate) fn combine_with(
+        &self,
+        polynomials: &Polynomials<B::Scalars>,
+        known: &[(Fr, &Committed<B::Scalars>)],
+        terms: &[(Fr, PolynomialId)],
+    ) -> Result<Committed<B::Scalars>, ProveError> {
+        let mut parts = Vec::with_capacity(known.len() + terms.len());
         let mut hiding = Fr::zero();
+        for (scalar, committed) in known {
+            parts.push((*scalar, &committed.coefficients));
+            hiding += *scalar * committed.hiding;
+        }
         for (scalar, id) in terms {
             // Fixed columns live with the key; every other polynomial was made in this proof.
             let fixed = match id {
@@ -164,10 +178,7 @@ pub(crate) fn interpolate<B: Backend>(
     backend: &B,
     values: &B::Scalars,
 ) -> Result<B::Scalars, zkloom_backends::BackendError> {
-    use zkloom_backends::DeviceVector;
-    let mut coefficients = backend.slice(values, 0, values.len())?;
-    backend.ntt(&mut coefficients, Direction::Inverse)?;
-    Ok(coefficients)
+    backend.transformed(values, Direction::Inverse)
 }
 
 /// Coefficients of the Lagrange polynomials of row 0 and of the first blinding row, and of the sum over usable rows.

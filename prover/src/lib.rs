@@ -14,6 +14,7 @@ pub mod lookup;
 pub mod program;
 pub mod prove;
 pub mod randomness;
+mod reciprocal;
 pub mod rounds;
 pub mod srs;
 

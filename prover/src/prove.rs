@@ -18,6 +18,7 @@ use zkloom_verifier::{Proof, Statement, Transcript, VerifyError, verify};
 use crate::device::{Committed, Polynomials, Prover};
 use crate::error::ProveError;
 use crate::randomness::Blinding;
+use crate::rounds::opening::Half;
 use crate::rounds::trace::{Draft, DraftColumn};
 use crate::srs::{Srs, SrsError};
 
@@ -265,11 +266,15 @@ impl<B: Backend> Prover<'_, B> {
         let mut values = self.evaluations(&plan, &points, &polynomials)?;
         let context = OpeningContext { circuit, challenges: &challenges, form: &form, link: &link_message };
         let draft = items(&context.inputs(&values), &plan, &points).map_err(ProveError::Degenerate)?;
-        if let Some(first) = draft.first() {
-            let half = self.combine(&polynomials, &first.terms)?;
-            values.symmetric =
-                self.backend.evaluate(&[&half.coefficients], points.z)?.first().copied().unwrap_or_default();
-        }
+        let half = match draft.into_iter().next() {
+            None => None,
+            Some(Item { terms, .. }) => {
+                let combined = self.combine(&polynomials, &terms)?;
+                let value = self.backend.evaluate(&[&combined.coefficients], points.z)?;
+                values.symmetric = value.first().copied().unwrap_or_default();
+                Some(Half { terms, combined })
+            }
+        };
         let honest = values.clone();
         conduct.values(&context.inputs(&honest), &points, &mut values);
         let nu = values.absorb(transcript);
@@ -277,7 +282,7 @@ impl<B: Backend> Prover<'_, B> {
         clock.enter(Stage::Opening);
         let items = items(&context.inputs(&values), &plan, &points).map_err(ProveError::Degenerate)?;
         let all = distinct_points(&items, &points).map_err(ProveError::Degenerate)?;
-        let opening = self.open(&items, (&all, nu), (random, &polynomials), transcript, conduct)?;
+        let opening = self.open(&items, (&all, nu, half), (random, &polynomials), transcript, conduct)?;
         clock.stop();
         let proof = Proof {
             trace: trace_message,

@@ -1,5 +1,7 @@
 //! Long vectors in large pages, so that reading them in any order costs few page walks.
 
+use std::alloc::{Layout, alloc_zeroed};
+
 use ark_bn254::Fr;
 use ark_ff::Zero;
 
@@ -13,11 +15,35 @@ pub(crate) fn vector<T>(len: usize) -> Vec<T> {
     vector
 }
 
-/// That many zeros; see [`vector`].
-pub(crate) fn zeros(len: usize) -> Vec<Fr> {
-    let mut zeros = vector(len);
-    zeros.resize(len, Fr::zero());
-    zeros
+/// That many zeros, in large pages where there are many. The system's pages are zero already, so nothing is written here.
+pub fn zeros(len: usize) -> Vec<Fr> {
+    try_zeros(len).unwrap_or_else(|| vec![Fr::zero(); len])
+}
+
+/// That many zeros; nothing where there is no room for them.
+pub fn try_zeros(len: usize) -> Option<Vec<Fr>> {
+    let layout = Layout::array::<Fr>(len).ok()?;
+    if layout.size() == 0 {
+        return Some(Vec::new());
+    }
+    // SAFETY: the layout is not empty.
+    let first = unsafe { alloc_zeroed(layout) }.cast::<Fr>();
+    if first.is_null() {
+        return None;
+    }
+    // SAFETY: the allocator gave room for so many elements, and four words that are zero are the element zero.
+    let zeros = unsafe { Vec::from_raw_parts(first, len, len) };
+    prefer(&zeros);
+    Some(zeros)
+}
+
+/// Makes a vector this long, which need not grow if it was long enough before. What it holds afterwards is anything.
+pub(crate) fn reuse(vector: &mut Vec<Fr>, len: usize) {
+    if vector.capacity() < len {
+        *vector = Vec::new();
+        *vector = zeros(len);
+    }
+    vector.resize(len, Fr::zero());
 }
 
 /// Asks for large pages for a vector's room, if it is long. Best before it is written to.
@@ -50,6 +76,10 @@ mod tests {
             let mut vector = vector::<u64>(len);
             vector.resize(len, 7);
             assert!(vector.capacity() >= len && vector.iter().all(|&entry| entry == 7));
+            let mut elements = zeros(len);
+            assert!(elements.len() == len && elements.iter().all(Fr::is_zero));
+            reuse(&mut elements, len / 2 + 3);
+            assert_eq!(elements.len(), len / 2 + 3);
         }
     }
 }

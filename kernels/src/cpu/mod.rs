@@ -7,6 +7,7 @@
 pub mod boxes;
 #[cfg(target_arch = "x86_64")]
 mod eights;
+pub mod group;
 pub mod huge;
 pub mod integers;
 pub mod interpreter;

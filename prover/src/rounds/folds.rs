@@ -1,6 +1,6 @@
 //! Round 2: contracts the trace into folds, the matrices into contractions, and makes the lookup argument's columns.
 
-use ark_bn254::{Fr, G1Affine};
+use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::CurveGroup;
 use ark_ff::{One, Zero};
 use zkloom_backends::{Backend, DeviceVector};
@@ -48,6 +48,15 @@ enum RowLeaf {
 
 type Row = Expression<Opened>;
 
+/// A column of the lookup argument before it is committed.
+struct LookupColumn<S> {
+    /// On all rows.
+    values: S,
+    /// Factor of the multiple of `X^N - 1` that is added to it.
+    blind: Fr,
+    hiding: Fr,
+}
+
 impl<B: Backend> Prover<'_, B> {
     /// Runs the round, after the matrices were contracted.
     pub(crate) fn folds(
@@ -73,9 +82,14 @@ impl<B: Backend> Prover<'_, B> {
         if self.circuit().lookups.is_empty() {
             return Ok(FoldMessage { folds: fold_points, helpers: Vec::new(), running_sum: None });
         }
-        let (helpers, values) = self.helpers(challenges, trace, (random, polynomials), conduct)?;
-        let running_sum = self.running_sum(challenges, (trace, &values), random, polynomials)?;
-        Ok(FoldMessage { folds: fold_points, helpers, running_sum: Some(running_sum) })
+        let mut columns = self.helpers(challenges, trace, (random, polynomials), conduct)?;
+        let running_sum = self.running_sum(challenges, (trace, &columns), random, polynomials)?;
+        columns.push(running_sum);
+        let (mut helpers, running_sum) = self.commit_lookups(&columns)?;
+        for (point, column) in helpers.iter_mut().zip(&columns) {
+            *point = (self.vanishing(column.blind) + *point).into_affine();
+        }
+        Ok(FoldMessage { folds: fold_points, helpers, running_sum })
     }
 
     /// `c_l = sum_i theta^i R_(l,i)` and its hiding scalar, for each matrix.
@@ -123,26 +137,20 @@ impl<B: Backend> Prover<'_, B> {
         Ok(fold)
     }
 
-    /// Helpers: sums of fractions, blinded by a random multiple of `X^N - 1`.
+    /// Helpers: sums of fractions, blinded by a random multiple of `X^N - 1`. They are committed later, with the running sum.
     fn helpers(
         &self,
         challenges: &TraceChallenges,
         trace: &Trace<B::Scalars>,
         (random, polynomials): (&mut Blinding, &mut Polynomials<B::Scalars>),
         conduct: &mut impl Conduct<B>,
-    ) -> Result<(Vec<G1Affine>, Vec<B::Scalars>), ProveError> {
+    ) -> Result<Vec<LookupColumn<B::Scalars>>, ProveError> {
         let rows = self.circuit().rows();
-        let (mut points, mut values) = (Vec::new(), Vec::new());
-        let vanishing = |scalar: Fr| match (self.srs.powers().get(rows), self.srs.powers().first()) {
-            (Some(high), Some(low)) => (*high - low) * scalar,
-            _ => Default::default(),
-        };
+        let mut columns = Vec::new();
         for (index, fractions) in helper_parts(self.circuit(), challenges.lookup).iter().enumerate() {
             let mut helper = self.sum_fractions(fractions, (trace, polynomials))?;
             conduct.helper(&Scene { prover: self, polynomials }, index, &mut helper);
             let (blind, hiding) = (random.scalar(), random.scalar());
-            let [point] = self.commit_rows(&[(&helper, hiding)])?[..] else { continue };
-            points.push((vanishing(blind) + point).into_affine());
             let low = interpolate(self.backend, &helper)?;
             let mut coefficients = self.backend.slice(&low, 0, rows + 1)?;
             let first = self.backend.read(&coefficients, 0, 1)?;
@@ -153,9 +161,28 @@ impl<B: Backend> Prover<'_, B> {
             )?;
             self.backend.write(&mut coefficients, rows, &[blind])?;
             polynomials.insert(PolynomialId::Helper(index), Committed { coefficients, hiding });
-            values.push(helper);
+            columns.push(LookupColumn { values: helper, blind, hiding });
         }
-        Ok((points, values))
+        Ok(columns)
+    }
+
+    /// `scalar * [tau^N - 1]_1`
+    fn vanishing(&self, scalar: Fr) -> G1Projective {
+        match (self.srs.powers().get(self.circuit().rows()), self.srs.powers().first()) {
+            (Some(high), Some(low)) => (*high - low) * scalar,
+            _ => G1Projective::default(),
+        }
+    }
+
+    /// Commitments to the values of the helpers and, last, of the running sum, all in one call.
+    fn commit_lookups(
+        &self,
+        columns: &[LookupColumn<B::Scalars>],
+    ) -> Result<(Vec<G1Affine>, Option<G1Affine>), ProveError> {
+        let pairs: Vec<_> = columns.iter().map(|column| (&column.values, column.hiding)).collect();
+        let mut points = self.commit_rows(&pairs)?;
+        let running_sum = points.pop();
+        Ok((points, running_sum))
     }
 
     /// `sum_i n_i / d_i` on every row, with one inversion for the product of the denominators.
@@ -180,26 +207,29 @@ impl<B: Backend> Prover<'_, B> {
     fn running_sum(
         &self,
         challenges: &TraceChallenges,
-        (trace, helpers): (&Trace<B::Scalars>, &[B::Scalars]),
+        (trace, helpers): (&Trace<B::Scalars>, &[LookupColumn<B::Scalars>]),
         random: &mut Blinding,
         polynomials: &mut Polynomials<B::Scalars>,
-    ) -> Result<G1Affine, ProveError> {
+    ) -> Result<LookupColumn<B::Scalars>, ProveError> {
         let circuit = self.circuit();
-        let Some((numerator, denominator)) = table_part(circuit, challenges.lookup) else {
-            return Ok(G1Affine::default());
-        };
+        let (numerator, denominator) =
+            table_part(circuit, challenges.lookup).ok_or_else(|| ProveError::WitnessShape {
+                what: "table sets".to_owned(),
+                expected: "at least one".to_owned(),
+                found: 0,
+            })?;
         let table = self.sum_fractions(&[(numerator, denominator)], (trace, polynomials))?;
-        let mut terms: Vec<(Fr, &B::Scalars)> = helpers.iter().map(|helper| (Fr::one(), helper)).collect();
+        let mut terms: Vec<(Fr, &B::Scalars)> =
+            helpers.iter().map(|helper| (Fr::one(), &helper.values)).collect();
         terms.push((-Fr::one(), &table));
         let addends = self.backend.combine(&terms)?;
         let mut values = self.backend.linear_recurrence(Fr::zero(), Fr::one(), &addends)?;
         let start = circuit.usable() + 1;
         self.backend.write(&mut values, start, &random.scalars(circuit.rows() - start))?;
         let hiding = random.scalar();
-        let point = self.commit_rows(&[(&values, hiding)])?.first().copied().unwrap_or_default();
         let coefficients = interpolate(self.backend, &values)?;
         polynomials.insert(PolynomialId::RunningSum, Committed { coefficients, hiding });
-        Ok(point)
+        Ok(LookupColumn { values, blind: Fr::zero(), hiding })
     }
 
     /// Evaluates an expression on every row.

@@ -1,9 +1,8 @@
 //! Round 3: the link of the two forms, and S.
 
 use ark_bn254::Fr;
-use ark_ff::{AdditiveGroup, Field, One};
-use zkloom_backends::program::{Operand, Operation, Program};
-use zkloom_backends::{Backend, DeviceVector, Direction};
+use ark_ff::{Field, One};
+use zkloom_backends::{Backend, DeviceVector};
 use zkloom_plonkish::{FoldKind, Relation};
 use zkloom_verifier::VerifyError;
 use zkloom_verifier::linear::{LinearForm, powers};
@@ -16,6 +15,7 @@ use crate::error::ProveError;
 use crate::expand::functional_boxes;
 use crate::prove::{Conduct, Scene, unknown_variable};
 use crate::randomness::Blinding;
+use crate::reciprocal::{ReciprocalProducts, Sign};
 use crate::rounds::trace::Trace;
 
 impl<B: Backend> Prover<'_, B> {
@@ -31,7 +31,7 @@ impl<B: Backend> Prover<'_, B> {
         let fold_value = self.fold_value(challenges, polynomials)?;
         let (column_value, mut values) = self.link_values(challenges, trace, polynomials)?;
         conduct.link(&Scene { prover: self, polynomials }, &mut values);
-        let mut symmetric = self.symmetric(form, polynomials)?;
+        let mut symmetric = self.symmetric(form, trace, polynomials)?;
         conduct.symmetric(&Scene { prover: self, polynomials }, form, &mut symmetric);
 
         let (link_hiding, symmetric_hiding) = (random.scalar(), random.scalar());
@@ -77,8 +77,16 @@ impl<B: Backend> Prover<'_, B> {
         let beta = challenges.beta;
         let value =
             self.backend.evaluate(&[&combined.coefficients], beta)?.first().copied().unwrap_or_default();
-        let columns = circuit.tensor_columns().filter_map(|index| trace.rows(circuit, polynomials, index));
-        let addends = self.backend.combine(&weights.into_iter().zip(columns).collect::<Vec<_>>())?;
+        let apart =
+            circuit.tensor_columns().any(|index| trace.advice.get(index).is_some_and(Option::is_some));
+        let addends = if apart {
+            let columns =
+                circuit.tensor_columns().filter_map(|index| trace.rows(circuit, polynomials, index));
+            self.backend.combine(&weights.into_iter().zip(columns).collect::<Vec<_>>())?
+        } else {
+            // The rows' values and the coefficients are the same vectors.
+            combined.coefficients
+        };
         let degenerate =
             || ProveError::Degenerate(VerifyError::Degenerate { what: "beta is zero or a root of unity" });
         let b = beta.inverse().ok_or_else(degenerate)?;
@@ -88,12 +96,10 @@ impl<B: Backend> Prover<'_, B> {
     }
 
     /// S: the positive half of the Laurent polynomial T, without its factor X.
-    ///
-    /// With acc(x) the sum of products f(x) e(1/x) on a subgroup of even order M, at least twice the largest exponent,
-    /// `T(x) = acc(x) + acc(1/x)`. Exponents M/2 and -M/2 share a coefficient, which therefore counts double.
     fn symmetric(
         &self,
         form: &LinearForm,
+        trace: &Trace<B::Scalars>,
         polynomials: &Polynomials<B::Scalars>,
     ) -> Result<B::Scalars, ProveError> {
         let circuit = self.circuit();
@@ -102,35 +108,39 @@ impl<B: Backend> Prover<'_, B> {
         let external = circuit.externals.iter().map(|e| (e.offset + e.length) as usize).max().unwrap_or(1);
         let external = polynomials_length::<B>(polynomials, circuit.tensor_columns().count()).max(external);
         let reach = circuit.rows().max(folds - 1).max(external - 1);
-        let size = (2 * reach).next_power_of_two();
-        let mut sum = self.backend.zeros(size)?;
+        let mut products = ReciprocalProducts::new(self.backend, reach)?;
         for (index, boxes) in functional_boxes(form).map_err(unknown_variable)?.iter().enumerate() {
             let Some(column) = polynomials.get(&PolynomialId::Coefficients(index)) else { continue };
-            let mut functional = self.backend.zeros(size)?;
+            let mut functional = self.backend.zeros(products.length() + 1)?;
             self.backend.expand_boxes(&mut functional, boxes)?;
             if index == 0 {
                 let entry = self.backend.read(&functional, circuit.rows(), 1)?;
                 let entry = entry.first().copied().unwrap_or_default() + form.mask;
                 self.backend.write(&mut functional, circuit.rows(), &[entry])?;
             }
-            sum = self.add_product(sum, &column.coefficients, functional, Fr::one())?;
+            let known = self
+                .row_transform(index, trace, polynomials)
+                .filter(|known| known.len() == products.length());
+            products.add((&column.coefficients, known), &functional, Sign::Plus)?;
         }
         for (left, right) in self.products(polynomials)? {
-            let right = self.backend.slice(right, 0, size)?;
-            sum = self.add_product(sum, &left, right, -Fr::one())?;
+            products.add((&left, None), right, Sign::Minus)?;
         }
-        let mut reversed = self.backend.slice(&sum, 0, size)?;
-        self.backend.ntt(&mut sum, Direction::Inverse)?;
-        self.backend.ntt(&mut reversed, Direction::Forward)?;
-        let scale = Fr::from(size as u64).inverse().unwrap_or_else(Fr::one);
-        let laurent = self.backend.combine(&[(Fr::one(), &sum), (scale, &reversed)])?;
-        let mut symmetric = self.backend.slice(&laurent, 1, reach)?;
-        if 2 * reach == size {
-            let last = self.backend.read(&symmetric, reach - 1, 1)?.first().copied().unwrap_or_default();
-            let half = Fr::ONE.double().inverse().unwrap_or_else(Fr::one);
-            self.backend.write(&mut symmetric, reach - 1, &[last * half])?;
-        }
-        Ok(symmetric)
+        products.positive_half(reach)
+    }
+
+    /// The inverse transform of a tensor column's coefficients: these are its values on the rows, from which the trace made the
+    /// coefficients of the column's row form by that same transform. Nothing for a prover who committed to two different columns.
+    fn row_transform<'p>(
+        &self,
+        position: usize,
+        trace: &Trace<B::Scalars>,
+        polynomials: &'p Polynomials<B::Scalars>,
+    ) -> Option<&'p B::Scalars> {
+        let column = self.circuit().tensor_columns().nth(position)?;
+        let shared = trace.advice.get(column)?.is_none();
+        let row_form = polynomials.get(&PolynomialId::Advice(column)).filter(|_| shared)?;
+        Some(&row_form.coefficients)
     }
 
     /// The products of the one identity: C with x~, b~ with a~.
@@ -165,32 +175,6 @@ impl<B: Backend> Prover<'_, B> {
             products.push((self.backend.slice(right, 0, right.len())?, left));
         }
         Ok(products)
-    }
-
-    /// `sum + factor * f(x) e(1/x)` on the subgroup. The inverse transform of e is e(1/x) over its order.
-    fn add_product(
-        &self,
-        sum: B::Scalars,
-        left: &B::Scalars,
-        mut right: B::Scalars,
-        factor: Fr,
-    ) -> Result<B::Scalars, ProveError> {
-        let size = sum.len();
-        let mut left = self.backend.slice(left, 0, size)?;
-        self.backend.ntt(&mut left, Direction::Forward)?;
-        self.backend.ntt(&mut right, Direction::Inverse)?;
-        let input = |index| Operand::Input { index, rotation: 0 };
-        let program = Program {
-            inputs: 3,
-            constants: 1,
-            operations: vec![
-                Operation::Multiply(input(1), input(2)),
-                Operation::Multiply(Operand::Result(0), Operand::Constant(0)),
-                Operation::Add(input(0), Operand::Result(1)),
-            ],
-            output: Some(Operand::Result(2)),
-        };
-        Ok(self.backend.run(&program, &[&sum, &left, &right], &[factor * Fr::from(size as u64)])?)
     }
 }
 

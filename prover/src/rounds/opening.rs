@@ -5,6 +5,7 @@ use ark_ec::CurveGroup;
 use ark_ff::{One, Zero};
 use zkloom_backends::Backend;
 use zkloom_verifier::openings::{Item, interpolate, vanishing, weights};
+use zkloom_verifier::polynomial::PolynomialId;
 use zkloom_verifier::rounds::evaluations::OpeningChallenge;
 use zkloom_verifier::rounds::opening::{OpeningMessage, absorb_first};
 use zkloom_verifier::{Transcript, VerifyError};
@@ -16,6 +17,12 @@ use crate::randomness::Blinding;
 
 /// Items with their powers of nu.
 type Members<'i> = Vec<(Fr, &'i Item)>;
+
+/// The first item's combination, which its value needed before the items were opened.
+pub(crate) struct Half<S> {
+    pub(crate) terms: Vec<(Fr, PolynomialId)>,
+    pub(crate) combined: Committed<S>,
+}
 
 /// Items that are opened at the same points, combined with their powers of nu.
 struct Group<S> {
@@ -30,12 +37,12 @@ impl<B: Backend> Prover<'_, B> {
     pub(crate) fn open(
         &self,
         items: &[Item],
-        (all, nu): (&[Fr], OpeningChallenge),
+        (all, nu, half): (&[Fr], OpeningChallenge, Option<Half<B::Scalars>>),
         (random, polynomials): (&mut Blinding, &Polynomials<B::Scalars>),
         transcript: &mut impl Transcript,
         conduct: &mut impl Conduct<B>,
     ) -> Result<OpeningMessage, ProveError> {
-        let groups = self.group(items, nu, polynomials)?;
+        let groups = self.group(items, (nu, half), polynomials)?;
         let mut quotients = Vec::with_capacity(groups.len());
         for group in &groups {
             let negated: Vec<Fr> = group.interpolation.iter().map(|c| -*c).collect();
@@ -88,7 +95,7 @@ impl<B: Backend> Prover<'_, B> {
     fn group(
         &self,
         items: &[Item],
-        nu: OpeningChallenge,
+        (nu, half): (OpeningChallenge, Option<Half<B::Scalars>>),
         polynomials: &Polynomials<B::Scalars>,
     ) -> Result<Vec<Group<B::Scalars>>, ProveError> {
         let mut sets: Vec<(Vec<Fr>, Members<'_>)> = Vec::new();
@@ -114,7 +121,20 @@ impl<B: Backend> Prover<'_, B> {
                     members.iter().map(|(power, item)| *power * value(item)).sum()
                 })
                 .collect();
-            let combined = self.combine(polynomials, &terms)?;
+            let combined = match (&half, members.split_first()) {
+                (Some(half), Some(((power, first), others)))
+                    if power.is_one() && first.terms == half.terms =>
+                {
+                    let rest: Vec<_> = others
+                        .iter()
+                        .flat_map(|(power, item)| {
+                            item.terms.iter().map(|(scalar, id)| (*power * scalar, *id))
+                        })
+                        .collect();
+                    self.combine_with(polynomials, &[(Fr::one(), &half.combined)], &rest)?
+                }
+                _ => self.combine(polynomials, &terms)?,
+            };
             let interpolation = newton(&points, &values).map_err(ProveError::Degenerate)?;
             groups.push(Group { points, combined, interpolation });
         }

@@ -84,8 +84,10 @@ mod tests {
     fn lagrange_points_agree_with_the_transform_of_powers() {
         let srs = for_tests(5);
         assert!(srs.pin().is_consistent());
-        assert_eq!(super::super::lagrange::from_powers(srs.powers(), 5), srs.lagrange(5).unwrap());
-        assert_eq!(super::super::lagrange::from_powers(srs.powers(), 3), srs.lagrange(3).unwrap());
+        let made = |log_rows| super::super::lagrange::from_powers(srs.powers(), log_rows);
+        assert_eq!(made(5).unwrap(), srs.lagrange(5).unwrap());
+        assert_eq!(made(3).unwrap(), srs.lagrange(3).unwrap());
+        assert!(matches!(made(6), Err(zkloom_backends::BackendError::Length { .. })));
         assert!(matches!(generate(2), Err(SrsError::Size { .. })));
         assert!(matches!(srs.check_length(100), Err(SrsError::TooSmall { log_size: 7, .. })));
         let again = Srs::from_slice(&srs.to_vec()).unwrap();

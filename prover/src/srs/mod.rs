@@ -48,6 +48,9 @@ pub enum SrsError {
     /// The operating system gave no randomness.
     #[error("{0}")]
     Randomness(String),
+    /// The processor's arithmetic is not to be had.
+    #[error(transparent)]
+    Backend(#[from] zkloom_backends::BackendError),
 }
 
 /// A structured reference string on the host.
@@ -95,7 +98,7 @@ impl Srs {
         if self.lagrange.contains_key(&log_rows) {
             return Ok(false);
         }
-        let points = lagrange::from_powers(&self.powers, log_rows);
+        let points = lagrange::from_powers(&self.powers, log_rows)?;
         self.lagrange.insert(log_rows, points);
         Ok(true)
     }

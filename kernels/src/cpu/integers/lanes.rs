@@ -1,11 +1,14 @@
 //! Row combinations in lanes: a lane for each column, the weights cut into limbs so short that a limb times an entry has at
 //! most 52 bits. Each product then needs one multiply-add, and 4096 of them fit into a word before anything is carried. Entries
 //! are made unsigned by adding half their range, which the sum of the weights takes back.
+//!
+//! Neighbours in a row that are all zero are skipped together, and so is their part of that sum: pruned channels and rows cost
+//! a read.
 
 use core::arch::x86_64::{
     __m512i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_loadu_si256, _mm512_add_epi64, _mm512_cvtepi8_epi64,
-    _mm512_cvtepi16_epi64, _mm512_cvtepi32_epi64, _mm512_madd52lo_epu64, _mm512_set1_epi64,
-    _mm512_setzero_si512, _mm512_storeu_si512,
+    _mm512_cvtepi16_epi64, _mm512_cvtepi32_epi64, _mm512_madd52lo_epu64, _mm512_or_si512, _mm512_set1_epi64,
+    _mm512_setzero_si512, _mm512_storeu_si512, _mm512_test_epi64_mask,
 };
 
 use ark_bn254::Fr;
@@ -87,7 +90,7 @@ unsafe fn row_block<T: Entry, const LIMBS: usize, const VECTORS: usize>(
     columns: core::ops::Range<usize>,
 ) -> Vec<Fr> {
     let limbs: Vec<[u64; LIMBS]> = weights.iter().map(|weight| cut(&weight.0.0, 52 - T::BITS)).collect();
-    let bias = weights.iter().sum::<Fr>() * Fr::from(1u64 << (T::BITS - 1));
+    let total = weights.iter().sum::<Fr>();
     let mut sums = Vec::with_capacity(columns.len());
     let mut first = columns.start;
     while first + LANES <= columns.end {
@@ -95,10 +98,10 @@ unsafe fn row_block<T: Entry, const LIMBS: usize, const VECTORS: usize>(
         // SAFETY: the caller has the instructions.
         unsafe {
             if first + VECTORS * LANES <= columns.end {
-                column_sums::<T, LIMBS, VECTORS>(&limbs, part, bias, &mut sums);
+                column_sums::<T, LIMBS, VECTORS>(&limbs, part, total, &mut sums);
                 first += VECTORS * LANES;
             } else {
-                column_sums::<T, LIMBS, 1>(&limbs, part, bias, &mut sums);
+                column_sums::<T, LIMBS, 1>(&limbs, part, total, &mut sums);
                 first += LANES;
             }
         }
@@ -106,23 +109,33 @@ unsafe fn row_block<T: Entry, const LIMBS: usize, const VECTORS: usize>(
     sums
 }
 
-/// The sums of some vectors of columns, appended.
+/// The sums of some vectors of columns, appended; `total` is the sum of the weights.
 #[inline(always)]
 unsafe fn column_sums<T: Entry, const LIMBS: usize, const VECTORS: usize>(
     weights: &[[u64; LIMBS]],
     columns: Columns<'_, T>,
-    bias: Fr,
+    total: Fr,
     sums: &mut Vec<Fr>,
 ) {
     // SAFETY: every row has the columns' entries, and the caller the instructions.
     unsafe {
         let mut words = [[_mm512_setzero_si512(); LIMBS]; VECTORS];
+        let mut skipped = [0u64; LIMBS];
         let half = _mm512_set1_epi64(1 << (T::BITS - 1));
         for (weight, row) in weights.iter().zip(columns.matrix.chunks_exact(columns.width)) {
             let row = &row[columns.first..columns.first + VECTORS * LANES];
             let mut entries = [half; VECTORS];
+            let mut any = _mm512_setzero_si512();
             for (vector, entry) in entries.iter_mut().enumerate() {
-                *entry = _mm512_add_epi64(T::eight(row.as_ptr().add(vector * LANES)), half);
+                let eight = T::eight(row.as_ptr().add(vector * LANES));
+                any = _mm512_or_si512(any, eight);
+                *entry = _mm512_add_epi64(eight, half);
+            }
+            if _mm512_test_epi64_mask(any, any) == 0 {
+                for (sum, limb) in skipped.iter_mut().zip(weight) {
+                    *sum += limb;
+                }
+                continue;
             }
             for limb in 0..LIMBS {
                 let factor = _mm512_set1_epi64(weight[limb] as i64);
@@ -131,6 +144,7 @@ unsafe fn column_sums<T: Entry, const LIMBS: usize, const VECTORS: usize>(
                 }
             }
         }
+        let bias = (total - joined(&skipped, 52 - T::BITS).reduce()) * Fr::from(1u64 << (T::BITS - 1));
         for vector in words {
             let mut lanes = [[0u64; LANES]; LIMBS];
             for (lane, word) in lanes.iter_mut().zip(vector) {

@@ -7,8 +7,8 @@ use ark_bn254::Fr;
 use ark_ff::{BigInt, BigInteger, PrimeField, Zero};
 use rayon::prelude::*;
 
-use super::GRAIN;
 use super::simd::Tier;
+use super::{GRAIN, huge};
 use crate::shape::{self, Result};
 
 /// Columns that one task works on: their accumulators are 6 KiB.
@@ -32,12 +32,25 @@ pub fn magnitude<T: Integer>(values: &[T]) -> u64 {
 
 /// Integers as field elements.
 pub fn widen<T: Integer>(values: &[T]) -> Vec<Fr> {
-    let values = values.par_iter().with_min_len(GRAIN).map(|&value| value.into());
-    if size_of::<T>() == 1 {
-        let table: Vec<Fr> = (i64::from(i8::MIN)..=u8::MAX.into()).map(element).collect();
-        return values.map(|value| table[(value - i64::from(i8::MIN)) as usize]).collect();
-    }
-    values.map(element).collect()
+    let mut elements = Vec::new();
+    widen_into(values, &mut elements);
+    elements
+}
+
+/// The same into a vector, whose room is used again where there is enough.
+pub fn widen_into<T: Integer>(values: &[T], elements: &mut Vec<Fr>) {
+    huge::reuse(elements, values.len());
+    let table: Vec<Fr> = match size_of::<T>() {
+        1 => (i64::from(i8::MIN)..=u8::MAX.into()).map(element).collect(),
+        _ => Vec::new(),
+    };
+    elements.par_chunks_mut(GRAIN).zip(values.par_chunks(GRAIN)).for_each(|(elements, values)| {
+        for (place, &value) in elements.iter_mut().zip(values) {
+            let value = value.into();
+            let known = usize::try_from(value - i64::from(i8::MIN)).ok().and_then(|index| table.get(index));
+            *place = known.copied().unwrap_or_else(|| element(value));
+        }
+    });
 }
 
 /// One multiplication, by the square of Montgomery's factor.

@@ -72,21 +72,38 @@ struct Plan {
 /// If the numbers of inputs and constants are not the program's, the inputs differ in length, there are none, or an operand
 /// names something that does not exist.
 pub fn run(tier: Tier, program: &Program, inputs: &[&[Fr]], constants: &[Fr]) -> Result<Vec<Fr>> {
+    let mut output = Vec::new();
+    run_into(tier, program, inputs, constants, &mut output)?;
+    Ok(output)
+}
+
+/// The same into a vector, whose room is used again where there is enough.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_into(
+    tier: Tier,
+    program: &Program,
+    inputs: &[&[Fr]],
+    constants: &[Fr],
+    output: &mut Vec<Fr>,
+) -> Result<()> {
     let lengths: Vec<usize> = inputs.iter().map(|input| input.len()).collect();
     let rows = shape::program("run", program, &lengths, constants.len())?;
-    let mut output = huge::zeros(rows);
+    huge::reuse(output, rows);
     let Some(plan) = Plan::new(program, constants, rows, tier) else {
-        return Ok(output);
+        output.fill(Fr::zero());
+        return Ok(());
     };
     match tier {
         #[cfg(target_arch = "x86_64")]
-        Tier::Ifma(proof) => lanes::run(proof, &plan, inputs, &mut output),
+        Tier::Ifma(proof) => lanes::run(proof, &plan, inputs, output),
         _ => output.par_chunks_mut(BLOCK).enumerate().for_each_init(
             || Worker::new(plan.registers),
             |worker, (index, block)| worker.work(&plan, inputs, index * BLOCK, block),
         ),
     }
-    Ok(output)
+    Ok(())
 }
 
 impl Plan {

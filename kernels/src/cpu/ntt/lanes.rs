@@ -196,15 +196,11 @@ impl<'a> Transform<'a> {
         self.run(&Source { coefficients: values, folded: Vec::new() }, target);
     }
 
-    /// The transform, on the coset with this shift, of any number of coefficients.
-    pub(super) fn values(&self, coefficients: &[Fr], shift: Fr) -> Vec<Fr> {
-        let size = 1usize << self.log_size;
-        let mut values = huge::vector(size);
-        let target = Target { first: values.as_mut_ptr(), len: size };
-        self.run(&Source::new(coefficients, size, shift), target);
-        // SAFETY: there is room for as many elements, and the transform has written them all.
-        unsafe { values.set_len(size) };
-        values
+    /// The transform, on the coset with this shift, of any number of coefficients, into a vector of its size.
+    pub(super) fn values(&self, coefficients: &[Fr], shift: Fr, values: &mut [Fr]) {
+        debug_assert_eq!(values.len(), 1 << self.log_size);
+        let target = Target { first: values.as_mut_ptr(), len: values.len() };
+        self.run(&Source::new(coefficients, values.len(), shift), target);
     }
 
     /// Transforms into the target, which has the transform's size.

@@ -8,12 +8,14 @@
 mod lanes;
 mod portable;
 
+pub(super) use portable::inverse_of_size;
+
 use ark_bn254::Fr;
 use ark_ff::{FftField, Field, One, Zero};
 use rayon::prelude::*;
 
-use super::GRAIN;
 use super::simd::Tier;
+use super::{GRAIN, huge};
 use crate::shape::{self, MAX_LOG_SIZE, Result};
 
 /// The twiddle table holds at most this many entries (8 MiB), as log2; further twiddles cost one multiplication.
@@ -106,19 +108,59 @@ pub fn inverse(values: &mut Vec<Fr>, twiddles: &Twiddles) -> Result<()> {
     Ok(())
 }
 
+/// The transform of a vector, forward or inverse, into another one, whose room is used again where there is enough.
+///
+/// # Errors
+/// If the length is not a power of two up to 2^28 or the twiddles are for smaller sizes.
+pub fn transformed(values: &[Fr], inverse: bool, twiddles: &Twiddles, into: &mut Vec<Fr>) -> Result<()> {
+    let log_size = checked("ntt", values.len(), twiddles)?;
+    huge::reuse(into, values.len());
+    #[cfg(target_arch = "x86_64")]
+    if let (Tier::Ifma(proof), true) = (twiddles.tier, log_size >= lanes::SMALLEST_LOG) {
+        lanes::Transform::new(proof, twiddles, log_size, None, inverse).values(values, Fr::one(), into);
+        return Ok(());
+    }
+    into.copy_from_slice(values);
+    if inverse {
+        portable::inverse(into, twiddles)
+    } else {
+        portable::forward(into, twiddles)
+    }
+    Ok(())
+}
+
 /// Values of a polynomial, given by any number of coefficients, on the coset `shift * H` with `|H| = 2^log_size`.
 ///
 /// # Errors
 /// If the size is above 2^28, the shift is zero, or the twiddles are for smaller sizes.
 pub fn coset_forward(coefficients: &[Fr], log_size: u32, shift: Fr, twiddles: &Twiddles) -> Result<Vec<Fr>> {
+    let mut values = Vec::new();
+    coset_forward_into(coefficients, (log_size, shift), twiddles, &mut values)?;
+    Ok(values)
+}
+
+/// The same into a vector, whose room is used again where there is enough.
+///
+/// # Errors
+/// As for [`coset_forward`].
+pub fn coset_forward_into(
+    coefficients: &[Fr],
+    (log_size, shift): (u32, Fr),
+    twiddles: &Twiddles,
+    into: &mut Vec<Fr>,
+) -> Result<()> {
     shape::coset("coset_ntt", log_size, shift.is_zero())?;
     checked("coset_ntt", 1 << log_size, twiddles)?;
     #[cfg(target_arch = "x86_64")]
     if let (Tier::Ifma(proof), true) = (twiddles.tier, log_size >= lanes::SMALLEST_LOG) {
-        let transform = lanes::Transform::new(proof, twiddles, log_size, Some(shift), false);
-        return Ok(transform.values(coefficients, shift));
+        huge::reuse(into, 1 << log_size);
+        let shift_or_none = Some(shift).filter(|shift| !shift.is_one());
+        let transform = lanes::Transform::new(proof, twiddles, log_size, shift_or_none, false);
+        transform.values(coefficients, shift, into);
+        return Ok(());
     }
-    Ok(portable::coset_forward(coefficients, log_size, shift, twiddles))
+    *into = portable::coset_forward(coefficients, log_size, shift, twiddles);
+    Ok(())
 }
 
 /// Coefficients of the polynomial with these values on the coset `shift * H`.

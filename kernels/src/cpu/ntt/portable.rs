@@ -85,7 +85,7 @@ fn fold(block: &mut [Fr], coefficients: &[Fr], shift: Fr) {
 }
 
 /// `2^-log_size`
-pub(super) fn inverse_of_size(log_size: u32) -> Fr {
+pub(in crate::cpu) fn inverse_of_size(log_size: u32) -> Fr {
     Fr::from(1u64 << log_size).inverse().unwrap_or_default()
 }
 

@@ -88,33 +88,6 @@ ifma_kernel! {
 }
 
 ifma_kernel! {
-    /// Adds `first * step^i` to entry `i`, times the source's entry where there is a source, which is as long.
-    pub(in crate::cpu) fn add_progression(target: &mut [Fr], first: Fr, step: Fr, source: Option<&[Fr]>) {
-        let mut powers = [first; LANES];
-        for lane in 1..LANES {
-            powers[lane] = powers[lane - 1] * step;
-        }
-        // SAFETY: this function has the instructions; the array has eight entries.
-        unsafe {
-            // Products of two elements as they lie in memory lack a factor of 16; one factor is true.
-            let mut factors = match source {
-                Some(_) => Lane::load(powers.as_ptr()).reduce(),
-                None => Lane::load_words(powers.as_ptr().cast()),
-            };
-            let step = reduced(&step.pow([LANES as u64]));
-            for (index, eight) in target.chunks_mut(LANES).enumerate() {
-                let term = match source.and_then(|source| source.get(index * LANES..)) {
-                    Some(rest) => load_words(&rest[..rest.len().min(eight.len())]).multiply(factors),
-                    None => factors,
-                };
-                store_words(load_words(eight).add(term), eight);
-                factors = factors.multiply(step);
-            }
-        }
-    }
-}
-
-ifma_kernel! {
     /// The value at `point` of the polynomial with these coefficients.
     pub(in crate::cpu) fn evaluate(coefficients: &[Fr], point: Fr) -> Fr {
         let mut powers = [Fr::one(); 2 * LANES];

@@ -14,12 +14,20 @@ use crate::shape::{self, Result};
 
 /// `sum_k factor_k * vector_k`, as long as the longest, shorter ones padded with zeros.
 pub fn combine(tier: Tier, terms: &[(Fr, &[Fr])]) -> Vec<Fr> {
+    let mut sum = Vec::new();
+    combine_into(tier, terms, &mut sum);
+    sum
+}
+
+/// The same into a vector, whose room is used again where there is enough.
+pub fn combine_into(tier: Tier, terms: &[(Fr, &[Fr])], sum: &mut Vec<Fr>) {
     let len = terms.iter().map(|(_, vector)| vector.len()).max().unwrap_or(0);
-    let mut sum = huge::zeros(len);
+    huge::reuse(sum, len);
     sum.par_chunks_mut(GRAIN).enumerate().for_each(|(index, chunk)| match tier {
         #[cfg(target_arch = "x86_64")]
         Tier::Ifma(proof) => lanes::combine(proof, terms, index * GRAIN, chunk),
         _ => {
+            chunk.fill(Fr::zero());
             for &(factor, vector) in terms {
                 if let Some(rest) = vector.get(index * GRAIN..) {
                     add_product(chunk, factor, rest);
@@ -27,7 +35,6 @@ pub fn combine(tier: Tier, terms: &[(Fr, &[Fr])]) -> Vec<Fr> {
             }
         }
     });
-    sum
 }
 
 /// Adds `factor * source` to the target's beginning; the longer one's end is left out.
@@ -95,10 +102,14 @@ fn horner(coefficients: &[Fr], point: Fr) -> Fr {
 
 /// Quotient by `X - root`, one entry shorter; the remainder is dropped. The quotient of a constant is empty.
 pub fn divide_by_linear(tier: Tier, polynomial: &[Fr], root: Fr) -> Vec<Fr> {
-    scan::scanned(
-        tier,
-        (Fr::zero(), Step::Affine(root)),
-        polynomial.get(1..).unwrap_or_default(),
-        Start::Back,
-    )
+    let mut quotient = Vec::new();
+    divide_by_linear_into(tier, polynomial, root, &mut quotient);
+    quotient
+}
+
+/// The same into a vector, whose room is used again where there is enough.
+pub fn divide_by_linear_into(tier: Tier, polynomial: &[Fr], root: Fr, quotient: &mut Vec<Fr>) {
+    let entries = polynomial.get(1..).unwrap_or_default();
+    huge::reuse(quotient, entries.len());
+    scan::fill(tier, (Fr::zero(), Step::Affine(root)), (entries, Start::Back), quotient);
 }

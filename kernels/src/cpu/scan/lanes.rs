@@ -1,7 +1,5 @@
 //! The same in lanes of eight, each with a block of its own.
 
-use core::mem::MaybeUninit;
-
 use ark_bn254::Fr;
 use ark_ff::One;
 
@@ -88,7 +86,7 @@ ifma_kernel! {
 ifma_kernel! {
     /// Scans eight blocks, which the entries are, from the values that enter them.
     pub(super) fn scan(
-        by: (Step, Start), enters: &[Fr; LANES], entries: &[Fr], values: &mut [MaybeUninit<Fr>],
+        by: (Step, Start), enters: &[Fr; LANES], entries: &[Fr], values: &mut [Fr],
     ) {
         let len = entries.len().min(values.len()) / LANES;
         let first = values.as_mut_ptr();

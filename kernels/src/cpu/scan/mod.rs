@@ -7,8 +7,6 @@
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 
-use core::mem::MaybeUninit;
-
 use ark_bn254::Fr;
 use ark_ff::{Field, One, Zero};
 use rayon::prelude::*;
@@ -49,43 +47,49 @@ pub fn batch_invert(tier: Tier, values: &mut [Fr]) {
 
 /// `h[0] = first`, `h[i + 1] = ratio * h[i] + addends[i]`, as long as `addends`, whose last entry is not used.
 pub fn linear_recurrence(tier: Tier, first: Fr, ratio: Fr, addends: &[Fr]) -> Vec<Fr> {
-    after_first(tier, first, Step::Affine(ratio), addends)
+    let mut values = Vec::new();
+    linear_recurrence_into(tier, (first, ratio), addends, &mut values);
+    values
+}
+
+/// The same into a vector, whose room is used again where there is enough.
+pub fn linear_recurrence_into(tier: Tier, (first, ratio): (Fr, Fr), addends: &[Fr], values: &mut Vec<Fr>) {
+    after_first(tier, (first, Step::Affine(ratio)), addends, values);
 }
 
 /// `p[0] = first`, `p[i + 1] = p[i] * factors[i]`, as long as `factors`, whose last entry is not used.
 pub fn running_product(tier: Tier, first: Fr, factors: &[Fr]) -> Vec<Fr> {
-    after_first(tier, first, Step::Product, factors)
+    let mut values = Vec::new();
+    running_product_into(tier, first, factors, &mut values);
+    values
+}
+
+/// The same into a vector, whose room is used again where there is enough.
+pub fn running_product_into(tier: Tier, first: Fr, factors: &[Fr], values: &mut Vec<Fr>) {
+    after_first(tier, (first, Step::Product), factors, values);
 }
 
 /// `first`, and then a scan of all entries but the last.
-fn after_first(tier: Tier, first: Fr, step: Step, entries: &[Fr]) -> Vec<Fr> {
-    let Some((_, used)) = entries.split_last() else {
-        return Vec::new();
-    };
-    let mut values = huge::vector(entries.len());
-    values.push(first);
-    extend(&mut values, tier, (first, step), used, Start::Front);
-    values
+fn after_first(tier: Tier, from: (Fr, Step), entries: &[Fr], values: &mut Vec<Fr>) {
+    huge::reuse(values, entries.len());
+    if let (Some((_, used)), Some((slot, rest))) = (entries.split_last(), values.split_first_mut()) {
+        *slot = from.0;
+        fill(tier, from, (used, Start::Front), rest);
+    }
 }
 
-/// The values of a scan that begins with `entering`, one for each entry, at the entries' places.
-pub(crate) fn scanned(tier: Tier, from: (Fr, Step), entries: &[Fr], start: Start) -> Vec<Fr> {
-    let mut values = huge::vector(entries.len());
-    extend(&mut values, tier, from, entries, start);
-    values
-}
-
-fn extend(values: &mut Vec<Fr>, tier: Tier, (entering, step): (Fr, Step), entries: &[Fr], start: Start) {
+/// The values of a scan that begins with the entering one, one for each entry, at the entries' places; both slices are as long.
+pub(crate) fn fill(
+    tier: Tier,
+    (entering, step): (Fr, Step),
+    (entries, start): (&[Fr], Start),
+    values: &mut [Fr],
+) {
     let step = match step {
         Step::Affine(ratio) if ratio.is_one() => Step::Sum,
         other => other,
     };
-    let before = values.len();
-    values.reserve_exact(entries.len());
-    let room = &mut values.spare_capacity_mut()[..entries.len()];
-    Scan { tier, step, entries, start }.run(entering, room);
-    // SAFETY: there is room for as many elements, and the scan has written them all.
-    unsafe { values.set_len(before + entries.len()) };
+    Scan { tier, step, entries, start }.run(entering, values);
 }
 
 /// A scan of these entries.
@@ -126,7 +130,7 @@ impl Step {
 
 impl Scan<'_> {
     /// Writes the scan's values, one for each entry.
-    fn run(&self, entering: Fr, values: &mut [MaybeUninit<Fr>]) {
+    fn run(&self, entering: Fr, values: &mut [Fr]) {
         let tasks = self.entries.len().div_ceil(4 * GRAIN).min(rayon::current_num_threads());
         let lanes = if self.tier == Tier::Portable { 1 } else { LANES };
         let len = self.entries.len() / (tasks * lanes).max(1);
@@ -150,7 +154,7 @@ impl Scan<'_> {
                 (blocks, rest)
             }
         };
-        let scan = |(task, (part, enters)): (usize, (&mut [MaybeUninit<Fr>], &[Fr]))| {
+        let scan = |(task, (part, enters)): (usize, (&mut [Fr], &[Fr]))| {
             self.scan(task * lanes, (enters, len), part);
         };
         let enters = enters.par_chunks(lanes);
@@ -170,11 +174,11 @@ impl Scan<'_> {
     }
 
     /// Values from position `at` on; `values` are these places alone.
-    fn one_by_one(&self, mut value: Fr, at: usize, values: &mut [MaybeUninit<Fr>]) {
+    fn one_by_one(&self, mut value: Fr, at: usize, values: &mut [Fr]) {
         let entries = &self.entries[self.places(at, values.len())];
-        let mut put = |(place, entry): (&mut MaybeUninit<Fr>, &Fr)| {
+        let mut put = |(place, entry): (&mut Fr, &Fr)| {
             value = self.step.next(value, *entry);
-            place.write(value);
+            *place = value;
         };
         match self.start {
             Start::Front => values.iter_mut().zip(entries).for_each(&mut put),
@@ -203,7 +207,7 @@ impl Scan<'_> {
     }
 
     /// Scans a task's blocks, of which `values` are the places.
-    fn scan(&self, first: usize, (enters, len): (&[Fr], usize), values: &mut [MaybeUninit<Fr>]) {
+    fn scan(&self, first: usize, (enters, len): (&[Fr], usize), values: &mut [Fr]) {
         match (self.tier, enters) {
             #[cfg(target_arch = "x86_64")]
             (Tier::Ifma(proof), &[e0, e1, e2, e3, e4, e5, e6, e7]) => {

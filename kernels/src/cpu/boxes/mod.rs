@@ -4,6 +4,9 @@
 //! output indices) it may touch and skips, by arithmetic, all runs that lie outside, so that no two tasks write the same
 //! entry.
 
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+
 use core::ops::Range;
 
 use ark_bn254::Fr;
@@ -11,14 +14,17 @@ use ark_ff::{Field, One, Zero};
 use rayon::prelude::*;
 
 #[cfg(target_arch = "x86_64")]
-use super::polynomial::lanes;
+use self::lanes::{Line, Powers};
+#[cfg(target_arch = "x86_64")]
+use super::polynomial::lanes::evaluate;
 use super::simd::Tier;
 use super::{GRAIN, piece_length};
-use crate::geometry::{Coordinate, GeometricBox, Segment, axis_extent};
+use crate::geometry::{Coordinate, GeometricBox, Segment, axis_extent, entries};
 use crate::shape::{self, Result};
 
-/// Runs of neighbours from this length on are done in lanes.
-const DENSE: usize = 32;
+/// Sums of neighbours from this length on are done in two chains of lanes.
+#[cfg(target_arch = "x86_64")]
+const LONG: usize = 128;
 
 /// Adds boxes, written out, to a vector.
 ///
@@ -26,7 +32,7 @@ const DENSE: usize = 32;
 /// If a position lies outside the target.
 pub fn expand(tier: Tier, target: &mut [Fr], boxes: &[GeometricBox]) -> Result<()> {
     shape::boxes("expand_boxes", boxes, Coordinate::Position, target.len())?;
-    let boxes: Vec<Walk> = boxes.iter().filter_map(|geometric| Walk::new(geometric, false)).collect();
+    let boxes: Vec<Walk> = boxes.iter().filter_map(|geometric| Walk::new(tier, geometric, false)).collect();
     let Some((low, high)) = extent(&boxes, Coordinate::Position) else {
         return Ok(());
     };
@@ -42,21 +48,17 @@ pub fn expand(tier: Tier, target: &mut [Fr], boxes: &[GeometricBox]) -> Result<(
     Ok(())
 }
 
-fn expand_run(tier: Tier, target: &mut [Fr], start: usize, run: &Run) {
-    match tier {
-        #[cfg(target_arch = "x86_64")]
-        Tier::Ifma(proof) if run.position_step == 1 && run.count >= DENSE => {
-            let first = run.position - start;
-            lanes::add_progression(proof, &mut target[first..first + run.count], run.factor, run.ratio, None);
-        }
-        _ => {
-            let mut factor = run.factor;
-            for entry in 0..run.count {
-                target[run.position + entry * run.position_step - start] += factor;
-                if !run.ratio.is_one() {
-                    factor *= run.ratio;
-                }
-            }
+fn expand_run(tier: Tier, target: &mut [Fr], start: usize, run: &Run<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    if let (Tier::Ifma(proof), Some(powers), 1..) = (tier, run.powers, run.position_step) {
+        let target = Line { entries: &mut target[run.position - start..], step: run.position_step };
+        return lanes::add_run(proof, target, run.count, (&run.factor, powers), None);
+    }
+    let mut factor = run.factor;
+    for entry in 0..run.count {
+        target[run.position + entry * run.position_step - start] += factor;
+        if !run.ratio.is_one() {
+            factor *= run.ratio;
         }
     }
 }
@@ -69,7 +71,7 @@ pub fn contract(tier: Tier, target: &mut [Fr], source: &[Fr], boxes: &[Geometric
     shape::boxes("contract_boxes", boxes, Coordinate::Position, source.len())?;
     shape::boxes("contract_boxes", boxes, Coordinate::Output, target.len())?;
     let volume = boxes.iter().fold(0usize, |sum, geometric| sum.saturating_add(geometric.volume()));
-    let boxes: Vec<Walk> = boxes.iter().filter_map(|geometric| Walk::new(geometric, true)).collect();
+    let boxes: Vec<Walk> = boxes.iter().filter_map(|geometric| Walk::new(tier, geometric, true)).collect();
     let (Some((low, high)), Some((first, last))) =
         (extent(&boxes, Coordinate::Output), extent(&boxes, Coordinate::Position))
     else {
@@ -122,23 +124,18 @@ fn contract_part(
     }
 }
 
-fn contract_run(target: &mut [Fr], start: usize, source: &Source<'_>, run: &Run) {
+fn contract_run(target: &mut [Fr], start: usize, source: &Source<'_>, run: &Run<'_>) {
     #[cfg(target_arch = "x86_64")]
-    if let (Tier::Ifma(proof), 1, true) = (source.tier, run.position_step, run.count >= DENSE) {
-        let entries = &source.values[run.position..run.position + run.count];
-        let first = run.output - start;
-        match run.output_step {
-            0 => target[first] += run.factor * lanes::evaluate(proof, entries, run.ratio),
-            1 => {
-                let target = &mut target[first..first + run.count];
-                lanes::add_progression(proof, target, run.factor, run.ratio, Some(entries));
-            }
-            step => {
-                let mut products = vec![Fr::zero(); run.count];
-                lanes::add_progression(proof, &mut products, run.factor, run.ratio, Some(entries));
-                let places = target[first..].iter_mut().step_by(step);
-                places.zip(products).for_each(|(total, product)| *total += product);
-            }
+    if let (Tier::Ifma(proof), Some(powers)) = (source.tier, run.powers) {
+        let entries = Line { entries: &source.values[run.position..], step: run.position_step };
+        let target = &mut target[run.output - start..];
+        if run.output_step > 0 {
+            let target = Line { entries: target, step: run.output_step };
+            lanes::add_run(proof, target, run.count, (&run.factor, powers), Some(entries));
+        } else if run.position_step == 1 && run.count >= LONG {
+            target[0] += run.factor * evaluate(proof, &entries.entries[..run.count], run.ratio);
+        } else {
+            target[0] += run.factor * lanes::weighted_sum(proof, entries, run.count, powers);
         }
         return;
     }
@@ -167,7 +164,7 @@ fn extent(boxes: &[Walk], coordinate: Coordinate) -> Option<(usize, usize)> {
 }
 
 /// A part of a segment of the innermost axis, with all outer axes' entries chosen.
-struct Run {
+struct Run<'a> {
     position: usize,
     position_step: usize,
     output: usize,
@@ -175,12 +172,20 @@ struct Run {
     count: usize,
     factor: Fr,
     ratio: Fr,
+    /// First powers of the ratio, where the run is to be done in lanes.
+    #[cfg(target_arch = "x86_64")]
+    powers: Option<&'a Powers>,
+    #[cfg(not(target_arch = "x86_64"))]
+    powers: core::marker::PhantomData<&'a ()>,
 }
 
 /// A box with its axes in the order in which they are walked.
 struct Walk<'a> {
     geometric: &'a GeometricBox,
     axes: Vec<&'a [Segment]>,
+    /// For each segment of the innermost axis, in a vector tier.
+    #[cfg(target_arch = "x86_64")]
+    powers: Vec<Powers>,
 }
 
 /// What a walk may touch.
@@ -193,24 +198,28 @@ struct Bounds {
 
 impl<'a> Walk<'a> {
     /// Nothing for a box that has no entries or only zeros.
-    fn new(geometric: &'a GeometricBox, contraction: bool) -> Option<Self> {
+    fn new(tier: Tier, geometric: &'a GeometricBox, contraction: bool) -> Option<Self> {
         geometric.extent(Coordinate::Position)?;
         if geometric.scale.is_zero() {
             return None;
         }
         let mut axes: Vec<&[Segment]> = geometric.axes.iter().map(Vec::as_slice).collect();
-        // The innermost axis is the one whose runs are cheapest: sums to one output (Horner's rule), long, close together.
-        axes.sort_by_key(|axis| {
-            let count: usize = axis.iter().map(|segment| segment.count).sum();
-            let sums = contraction && count >= 4 && axis.iter().all(|segment| segment.output_step == 0);
-            let step = axis.iter().map(|segment| segment.step).max();
-            (sums, count.min(16), core::cmp::Reverse(step))
-        });
-        Some(Self { geometric, axes })
+        axes.sort_by_key(|axis| core::cmp::Reverse(cost_of_innermost(tier, axis, contraction)));
+        Some(Self {
+            geometric,
+            #[cfg(target_arch = "x86_64")]
+            powers: match axes.last() {
+                Some(axis) if tier != Tier::Portable => {
+                    axis.iter().map(|segment| Powers::new(segment.ratio)).collect()
+                }
+                _ => Vec::new(),
+            },
+            axes,
+        })
     }
 
     /// Calls `act` with every run, or the part of it, that lies in the range of the coordinate.
-    fn visit(&self, coordinate: Coordinate, range: Range<usize>, act: &mut impl FnMut(Run)) {
+    fn visit(&self, coordinate: Coordinate, range: Range<usize>, act: &mut impl FnMut(Run<'_>)) {
         let mut inner = vec![(0, 0); self.axes.len()];
         for index in (1..self.axes.len()).rev() {
             let Some((low, high)) = axis_extent(self.axes[index], coordinate) else {
@@ -228,6 +237,7 @@ impl<'a> Walk<'a> {
             count: 1,
             factor: geometric.scale,
             ratio: Fr::one(),
+            powers: Default::default(),
         };
         if !self.axes.is_empty() {
             self.descend(0, &root, &bounds, act);
@@ -236,8 +246,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn descend(&self, depth: usize, outer: &Run, bounds: &Bounds, act: &mut impl FnMut(Run)) {
-        for segment in self.axes[depth] {
+    fn descend(&self, depth: usize, outer: &Run<'_>, bounds: &Bounds, act: &mut impl FnMut(Run<'_>)) {
+        for (index, segment) in self.axes[depth].iter().enumerate() {
             let entries = bounds.clip(depth, outer, segment);
             if entries.is_empty() || segment.scale.is_zero() {
                 continue;
@@ -250,11 +260,16 @@ impl<'a> Walk<'a> {
                 count: entries.len(),
                 factor: outer.factor * segment.scale,
                 ratio: segment.ratio,
+                powers: Default::default(),
             };
             if entries.start > 0 && !segment.ratio.is_one() {
                 run.factor *= segment.ratio.pow([entries.start as u64]);
             }
             if depth + 1 == self.axes.len() {
+                #[cfg(target_arch = "x86_64")]
+                {
+                    run.powers = self.powers.get(index).filter(|_| run.count >= lanes::SHORTEST);
+                }
                 act(run);
                 continue;
             }
@@ -268,9 +283,24 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// What an entry costs with this axis as the innermost one, in thousandths of a nanosecond or so.
+fn cost_of_innermost(tier: Tier, axis: &[Segment], contraction: bool) -> usize {
+    let count = entries(axis);
+    let runs = axis.iter().map(|segment| {
+        let sum = contraction && segment.output_step == 0;
+        match tier {
+            #[cfg(target_arch = "x86_64")]
+            Tier::Ifma(_) => lanes::cost(segment.count, segment.step, sum),
+            _ if sum => 25_usize.saturating_mul(segment.count).saturating_add(60),
+            _ => 45_usize.saturating_mul(segment.count).saturating_add(30 + segment.step.min(64)),
+        }
+    });
+    runs.fold(0, usize::saturating_add).saturating_mul(1000) / count.max(1)
+}
+
 impl Bounds {
     /// The segment's entries from which something in the range can be reached.
-    fn clip(&self, depth: usize, outer: &Run, segment: &Segment) -> Range<usize> {
+    fn clip(&self, depth: usize, outer: &Run<'_>, segment: &Segment) -> Range<usize> {
         let (start, step) = segment.line(self.coordinate);
         let base = start
             + match self.coordinate {
