@@ -62,6 +62,7 @@ pub use zkloom_backends::registry::DeviceReport;
 pub use zkloom_circuits::{CompileOptions, CompileReport, Visibility, WeightVisibility};
 pub use zkloom_model::data::Dataset;
 pub use zkloom_model::float_graph::{FloatGraph, FloatMatrix};
+pub use zkloom_model::onnx::ImportOptions;
 pub use zkloom_model::quantise::{
     Calibration, LossMeasure, QuantisationOptions, RangePolicy, SearchOptions, Trial,
 };

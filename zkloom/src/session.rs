@@ -10,6 +10,7 @@ use zkloom_circuits::{CompileOptions, CompileReport};
 use zkloom_model::data::Dataset;
 use zkloom_model::float_graph::FloatGraph;
 use zkloom_model::integer_graph::{IntegerGraph, IntegerTensor};
+use zkloom_model::onnx::ImportOptions;
 use zkloom_model::quantise::{QuantisationOptions, QuantiseError, quantise};
 use zkloom_model::report::{Accuracy, QuantisationReport, largest};
 use zkloom_plonkish::circuit::Circuit;
@@ -35,6 +36,11 @@ impl Imported {
     /// Reads an ONNX file.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self { graph: zkloom_model::onnx::import(path)? })
+    }
+
+    /// Reads an ONNX file; the options say what it leaves open, and which part of it to take.
+    pub fn from_file_with(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self> {
+        Ok(Self { graph: zkloom_model::onnx::import_with(path, options)? })
     }
 
     /// Reads an ONNX file's bytes.

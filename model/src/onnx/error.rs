@@ -67,10 +67,18 @@ pub enum ImportError {
     #[error("the network has no output; export it with at least one graph output")]
     NoOutput,
     /// More than one output.
-    #[error("the network has {} outputs ({}); export it with the one that is to be proved", names.len(), names.join(", "))]
+    #[error("the network has {} outputs ({}); name the one that is to be proved, or export it alone", names.len(), names.join(", "))]
     SeveralOutputs {
         /// Their names.
         names: Vec<String>,
+    },
+    /// No node makes the tensor that is to be the output.
+    #[error("no node makes a tensor `{tensor}`; the network's outputs are {}", outputs.join(", "))]
+    NoSuchTensor {
+        /// The name given.
+        tensor: String,
+        /// The outputs that the file names.
+        outputs: Vec<String>,
     },
     /// The output does not depend on the input.
     #[error("the output `{output}` does not depend on the input; there is nothing to prove")]

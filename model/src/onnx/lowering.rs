@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::constant::{Constant, type_name};
+use super::ImportOptions;
+use super::constant::Constant;
 use super::error::{ImportError, UnsupportedOperator};
 use super::node::Node;
 use super::ops;
-use super::proto::{DataType, DimensionValue, GraphProto, ModelProto, TypeValue, ValueInfoProto};
+use super::part::{Part, input_shape};
+use super::proto::{GraphProto, ModelProto, NodeProto};
 use crate::float_graph::{FloatGraph, FloatMatrix, FloatNode, FloatOp, FloatValue, ValueId};
 use crate::passes;
 
 /// The most elements that a value may have: far beyond what can be proved, far from overflowing.
-const LARGEST: usize = 1 << 26;
+pub(super) const LARGEST: usize = 1 << 26;
 
 /// A value that depends on the network's input.
 #[derive(Clone, Debug)]
@@ -40,22 +42,27 @@ pub(super) struct Lowering {
     operator_set: i64,
 }
 
-/// Lowers a decoded model.
-pub(super) fn lower(model: &ModelProto, fallback_name: &str) -> Result<FloatGraph, ImportError> {
+/// Lowers a decoded model, or the part of it that the options name.
+pub(super) fn lower(
+    model: &ModelProto,
+    fallback_name: &str,
+    options: &ImportOptions,
+) -> Result<FloatGraph, ImportError> {
     let graph = model.graph.as_ref().ok_or(ImportError::Incomplete { part: "graph" })?;
     let operator_set = operator_set(model)?;
-    check_operators(graph)?;
-    let output = single_output(graph)?;
+    let part = Part::new(graph, options)?;
+    check_operators(&part.nodes)?;
     let mut lowering =
         Lowering { values: Vec::new(), nodes: Vec::new(), bindings: HashMap::new(), operator_set };
     lowering.bind_initializers(graph)?;
-    let input = lowering.bind_input(graph)?;
-    for proto in &graph.node {
+    let input = lowering.bind_input(graph, &part, options)?;
+    for proto in &part.nodes {
         let node = Node::new(proto);
         let row = ops::TABLE.iter().find(|row| row.0 == node.operator());
         let lower = row.map(|row| row.1).ok_or_else(|| node.unsupported("this operator is not supported"))?;
         lower(&mut lowering, &node)?;
     }
+    let output = part.output;
     let missing = || ImportError::MissingTensor { node: "the graph's output".into(), tensor: output.clone() };
     let output = match lowering.bindings.get(&output).ok_or_else(missing)? {
         Binding::Flow(flow) => flow.id,
@@ -72,23 +79,13 @@ fn operator_set(model: &ModelProto) -> Result<i64, ImportError> {
     if super::OPSETS.contains(&found) { Ok(found) } else { Err(ImportError::Opset { found }) }
 }
 
-fn check_operators(graph: &GraphProto) -> Result<(), ImportError> {
-    let nodes = graph.node.iter().map(Node::new);
+fn check_operators(nodes: &[&NodeProto]) -> Result<(), ImportError> {
+    let nodes = nodes.iter().map(|proto| Node::new(proto));
     let unknown = nodes.filter(|node| ops::TABLE.iter().all(|row| row.0 != node.qualified_operator()));
     let nodes: Vec<_> = unknown
         .map(|node| UnsupportedOperator { node: node.name(), operator: node.qualified_operator() })
         .collect();
     if nodes.is_empty() { Ok(()) } else { Err(ImportError::UnsupportedOperators { nodes }) }
-}
-
-fn single_output(graph: &GraphProto) -> Result<String, ImportError> {
-    match graph.output.as_slice() {
-        [] => Err(ImportError::NoOutput),
-        [output] => Ok(output.name.clone()),
-        several => {
-            Err(ImportError::SeveralOutputs { names: several.iter().map(|o| o.name.clone()).collect() })
-        }
-    }
 }
 
 impl Lowering {
@@ -108,10 +105,19 @@ impl Lowering {
         Ok(())
     }
 
-    fn bind_input(&mut self, graph: &GraphProto) -> Result<ValueId, ImportError> {
+    /// Binds the one input that the output depends on.
+    fn bind_input(
+        &mut self,
+        graph: &GraphProto,
+        part: &Part,
+        options: &ImportOptions,
+    ) -> Result<ValueId, ImportError> {
         // Old exporters list the initializers among the inputs.
-        let inputs: Vec<_> =
+        let mut inputs: Vec<_> =
             graph.input.iter().filter(|input| !self.bindings.contains_key(&input.name)).collect();
+        if inputs.len() > 1 {
+            inputs.retain(|input| part.read.contains(input.name.as_str()) || input.name == part.output);
+        }
         let input = match inputs.as_slice() {
             [] => return Err(ImportError::NoInput),
             [input] => *input,
@@ -121,7 +127,7 @@ impl Lowering {
                 });
             }
         };
-        let shape = input_shape(input)?;
+        let shape = input_shape(input, options.input_shape.as_deref())?;
         let id = self.push_value(&input.name, &shape);
         self.bindings.insert(input.name.clone(), Binding::Flow(Flow { id, shape }));
         Ok(id)
@@ -250,46 +256,4 @@ pub(super) fn stored_shape(shape: &[usize]) -> Vec<usize> {
         [1, rest @ ..] if !rest.is_empty() => rest.to_vec(),
         other => other.to_vec(),
     }
-}
-
-/// The input's shape for one sample.
-fn input_shape(input: &ValueInfoProto) -> Result<Vec<usize>, ImportError> {
-    let name = input.name.clone();
-    let tensor = match input.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
-        Some(TypeValue::TensorType(tensor)) => tensor,
-        _ => return Err(ImportError::InputType { input: name, found: "no tensor".into() }),
-    };
-    if !matches!(DataType::try_from(tensor.elem_type), Ok(DataType::Float | DataType::Double)) {
-        return Err(ImportError::InputType { input: name, found: type_name(tensor.elem_type) });
-    }
-    let dimensions: Vec<Option<i64>> = tensor
-        .shape
-        .iter()
-        .flat_map(|shape| &shape.dim)
-        .map(|dimension| match dimension.value {
-            Some(DimensionValue::DimValue(size)) => Some(size),
-            _ => None,
-        })
-        .collect();
-    let described: Vec<String> =
-        dimensions.iter().map(|size| size.map_or_else(|| "?".into(), |size| size.to_string())).collect();
-    let found = format!("[{}]", described.join(", "));
-    let wrong = |reason| ImportError::InputShape { input: name.clone(), found: found.clone(), reason };
-    let (batch, rest) = dimensions.split_first().ok_or_else(|| wrong("export it with a known shape"))?;
-    if rest.is_empty() {
-        return Err(wrong("export it with a batch dimension first, as [1, n]"));
-    }
-    if batch.is_some_and(|size| size != 1) {
-        return Err(wrong("export it with batch dimension 1, or a symbolic one"));
-    }
-    let mut shape = vec![1];
-    for size in rest {
-        let size = size
-            .ok_or_else(|| wrong("only the batch dimension may be symbolic; export it with fixed sizes"))?;
-        let size = usize::try_from(size).ok().filter(|&size| size > 0);
-        shape.push(size.ok_or_else(|| wrong("every dimension must be at least 1"))?);
-    }
-    let elements = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    elements.filter(|&count| count <= LARGEST).ok_or_else(|| wrong("it has more than 2^26 elements"))?;
-    Ok(shape)
 }

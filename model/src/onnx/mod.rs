@@ -9,6 +9,7 @@ mod error;
 mod lowering;
 mod node;
 mod ops;
+mod part;
 mod proto;
 #[cfg(test)]
 mod tests;
@@ -32,17 +33,36 @@ pub fn supported_operators() -> Vec<&'static str> {
     names
 }
 
+/// What a file may leave open, and which part of it to take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// A shape, with or without the batch dimension, whose sizes stand in for those that the file leaves symbolic. Sizes that the
+    /// file states stay.
+    pub input_shape: Option<Vec<usize>>,
+    /// The tensor that is the output, an inner one of the graph too; what does not lead to it is left out, and need not be
+    /// supported. Without it, the graph must have one output.
+    pub output: Option<String>,
+}
+
 /// Reads an ONNX file.
 ///
 /// # Errors
 /// [`ImportError`]: unreadable, not ONNX, cut off, or a network that cannot be imported, with the node at fault;
 /// unsupported operators are listed all at once.
 pub fn import(path: impl AsRef<Path>) -> Result<FloatGraph, ImportError> {
+    import_with(path, &ImportOptions::default())
+}
+
+/// Reads an ONNX file, with options.
+///
+/// # Errors
+/// [`ImportError`], as for [`import`].
+pub fn import_with(path: impl AsRef<Path>, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
     let path = path.as_ref();
     let bytes =
         std::fs::read(path).map_err(|source| ImportError::Unreadable { path: path.to_path_buf(), source })?;
     let fallback = path.file_stem().map_or_else(|| "network".into(), |stem| stem.to_string_lossy());
-    import_named(&bytes, &fallback)
+    import_named(&bytes, &fallback, options)
 }
 
 /// Parses the bytes of an ONNX file.
@@ -50,9 +70,21 @@ pub fn import(path: impl AsRef<Path>) -> Result<FloatGraph, ImportError> {
 /// # Errors
 /// [`ImportError`], as for [`import`].
 pub fn import_bytes(bytes: &[u8]) -> Result<FloatGraph, ImportError> {
-    import_named(bytes, "network")
+    import_bytes_with(bytes, &ImportOptions::default())
 }
 
-fn import_named(bytes: &[u8], fallback_name: &str) -> Result<FloatGraph, ImportError> {
-    lowering::lower(&proto::decode(bytes)?, fallback_name)
+/// Parses the bytes of an ONNX file, with options.
+///
+/// # Errors
+/// [`ImportError`], as for [`import`].
+pub fn import_bytes_with(bytes: &[u8], options: &ImportOptions) -> Result<FloatGraph, ImportError> {
+    import_named(bytes, "network", options)
+}
+
+fn import_named(
+    bytes: &[u8],
+    fallback_name: &str,
+    options: &ImportOptions,
+) -> Result<FloatGraph, ImportError> {
+    lowering::lower(&proto::decode(bytes)?, fallback_name, options)
 }

@@ -70,7 +70,7 @@ fn models_without_graph_opset_input_or_output() {
     let mut model = relu();
     model.graph().input.clear();
     assert!(matches!(model.error(), ImportError::NoInput));
-    let mut model = relu();
+    let mut model = Model::new(&[1, 2]).node("Add", &["x", "mask"], "y", vec![]);
     model.graph().input.push(value("mask", DataType::Float, &[1, 2]));
     assert!(message(&model).contains("2 inputs (x, mask)"), "{}", message(&model));
     let mut model = relu();
@@ -118,13 +118,13 @@ fn unsupported_operators_are_listed_all_at_once() {
     let mut model = Model::new(&[1, 2])
         .node("Einsum", &["x"], "a", vec![])
         .node("Relu", &["a"], "b", vec![])
-        .node("LSTM", &["b"], "y", vec![])
-        .node("Add", &["y", "y"], "z", vec![]);
+        .node("LSTM", &["b"], "c", vec![])
+        .node("Add", &["c", "c"], "y", vec![]);
     model.graph().node[3].domain = "com.example".into();
     model.graph().node[2].name.clear();
     let text = message(&model);
     for part in
-        ["Einsum (node `n_a`)", "LSTM (node `y`)", "com.example.Add (node `n_z`)", "Supported: Abs, Add"]
+        ["Einsum (node `n_a`)", "LSTM (node `c`)", "com.example.Add (node `n_y`)", "Supported: Abs, Add"]
     {
         assert!(text.contains(part), "{text}");
     }

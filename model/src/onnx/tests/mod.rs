@@ -6,8 +6,10 @@ mod images;
 mod moves;
 mod normalisation;
 mod operators;
+mod parts;
 mod refusals;
 
+use super::ImportOptions;
 use super::error::ImportError;
 use super::lowering;
 use super::proto::{
@@ -80,7 +82,11 @@ impl Model {
     }
 
     fn import(&self) -> Result<FloatGraph, ImportError> {
-        lowering::lower(&self.0, "fallback")
+        self.import_with(&ImportOptions::default())
+    }
+
+    fn import_with(&self, options: &ImportOptions) -> Result<FloatGraph, ImportError> {
+        lowering::lower(&self.0, "fallback", options)
     }
 
     fn imported(&self) -> FloatGraph {

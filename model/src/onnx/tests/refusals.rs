@@ -175,6 +175,7 @@ fn results_that_are_too_large_or_cut_too_fine_are_refused() {
     let grown = image().integers("s", &[1, 1 << 20, 1 << 20, 1]).node("Tile", &["x", "s"], "y", vec![]);
     assert!(grown.error().to_string().contains("more than 2^26 elements"));
     let described = image().integers("s", &[1 << 30]).node("ConstantOfShape", &["s"], "c", vec![]);
+    let described = described.node("Add", &["x", "c"], "y", vec![]);
     assert!(described.error().to_string().contains("more than 2^27 elements"));
     let turned = Model::new(&[1, 5000])
         .integers("starts", &[-1])
