@@ -191,6 +191,7 @@ fn srs_class(error: &SrsError) -> Class {
         SrsError::Size { .. } => Class::Input,
         SrsError::TooSmall { .. } => Class::Resource,
         SrsError::Randomness(_) => Class::Internal,
+        SrsError::Backend(error) => device_class(error),
     }
 }
 
