@@ -18,13 +18,11 @@
 
 use thiserror::Error;
 use zkloom_plonkish::origin::check_public_origins;
-use zkloom_plonkish::{Circuit, CircuitError, FixedValues, Relation};
+use zkloom_plonkish::{Circuit, CircuitError, FixedValues};
 
 use crate::compile::{Compiled, rebuild};
 use crate::error::CompileError;
 use crate::layout::Layout;
-use crate::plan::{Content, Plan};
-use crate::products::ProductShape;
 use crate::tables::total_rows;
 
 /// Fixed columns before those of the table sets: selector, tag, table selector.
@@ -113,19 +111,6 @@ fn check_sizes(layout: &Layout, circuit: &Circuit, fixed: &FixedValues) -> Resul
         if values.len() as u64 != expected {
             let expected = usize::try_from(expected).unwrap_or(usize::MAX);
             return Err(AuditError::Length { column, expected, found: values.len() });
-        }
-    }
-    let plan = Plan::new(&layout.structure)?;
-    let computed = plan.blocks.iter().filter(|block| block.content != Content::Input);
-    for (block, claim) in computed.zip(&circuit.claims) {
-        let Content::Product { node, .. } = &block.content else { continue };
-        let groups = plan.graph.nodes.get(*node).map(|node| ProductShape::of(plan.graph, node).groups);
-        let ones = match &claim.relation {
-            Relation::Matrix { ones, .. } => ones.len() as u64,
-            _ => 0,
-        };
-        if groups.map(u64::from) != Some(ones) {
-            return Err(AuditError::Part { part: "claims" });
         }
     }
     Ok(())

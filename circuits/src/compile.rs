@@ -9,10 +9,10 @@ use zkloom_plonkish::{
 
 use crate::cost::{CostConstants, Demand, Limits, MAX_LANES, Shape, choose, needed_rows, usable};
 use crate::error::CompileError;
-use crate::layout::{Choices, Layout};
+use crate::layout::{Choices, FOLD_BLINDS, Layout};
 use crate::lowering::{Intervals, Lowering};
 use crate::plan::{Content, Plan};
-use crate::products::ProductShape;
+use crate::products::{ProductShape, bias_columns};
 use crate::reading::Run;
 use crate::structure::Structure;
 use crate::tables::{Table, total_rows};
@@ -83,6 +83,9 @@ pub struct CompileOptions {
     pub max_table_sets: u32,
     /// Memory that proving may take by the cost model's prediction, in bytes; `None` for no limit.
     pub max_memory: Option<u64>,
+    /// Entries of the input fold that one row of a key's matrices is worth ([`crate::products`]); `None` for the most at which
+    /// proving hardly takes longer, 0 for a row of each output channel.
+    pub packing: Option<u32>,
     /// Relative costs for the choice.
     pub costs: CostConstants,
 }
@@ -99,6 +102,7 @@ impl Default for CompileOptions {
             max_log_rows: 22,
             max_table_sets: 8,
             max_memory: None,
+            packing: None,
             costs: CostConstants::CPU,
         }
     }
@@ -130,8 +134,9 @@ pub fn compile(graph: &IntegerGraph, options: &CompileOptions) -> Result<Compile
     let public_weights = options.weights == WeightVisibility::Public;
     let structure = Structure::of(graph, !public_weights)?;
     let plan = Plan::new(&structure)?;
-    let weights = matrices(&plan, graph)?;
-    let shape = choose_shape(&plan, &weights, options)?;
+    let shape = choose_shape(&plan, options)?;
+    let packing = options.packing.unwrap_or_else(|| choose_packing(&plan, &shape, &options.costs));
+    let weights = matrices(&plan, graph, packing)?;
     let choices = Choices {
         lanes: shape.lanes,
         log_rows: shape.log_rows,
@@ -139,6 +144,7 @@ pub fn compile(graph: &IntegerGraph, options: &CompileOptions) -> Result<Compile
         inputs: options.inputs,
         outputs: options.outputs,
         public_weights,
+        packing,
     };
     let layout = Layout::place(structure.clone(), choices)?;
     let (circuit, fixed) = lower(&plan, &layout, Intervals::Derived(&weights))?;
@@ -170,29 +176,19 @@ fn lower(
     Ok(lowering.finish())
 }
 
-/// The matrices that the key commits to, in the circuit's order: multiplied weights with the biases last, biases of sums, and
-/// the compiler's own.
-///
-/// # Errors
-/// [`CompileError`] for a damaged graph, and for an entry that does not fit 64 bits.
-pub fn weights(graph: &IntegerGraph) -> Result<Vec<IntegerMatrix>, CompileError> {
-    let structure = Structure::of(graph, false)?;
-    matrices(&Plan::new(&structure)?, graph)
-}
-
-fn matrices(plan: &Plan<'_>, graph: &IntegerGraph) -> Result<Vec<IntegerMatrix>, CompileError> {
+fn matrices(plan: &Plan<'_>, graph: &IntegerGraph, packing: u32) -> Result<Vec<IntegerMatrix>, CompileError> {
     let mut matrices = Vec::new();
     for block in &plan.blocks {
         match &block.content {
             Content::Product { node, .. } => {
                 let Some(node) = graph.nodes.get(*node) else { continue };
-                matrices.push(ProductShape::of(graph, node).matrix(node)?);
+                matrices.push(ProductShape::of(graph, node).packed(packing).matrix(node)?);
             }
             Content::Bias { node } => {
                 let Some(IntegerOp::Sum { bias, .. }) = graph.nodes.get(*node).map(|node| &node.op) else {
                     continue;
                 };
-                matrices.push(IntegerMatrix { width: 1, entries: bias.clone() });
+                matrices.push(bias_matrix(bias, bias_columns(block.cells, packing)));
             }
             Content::Counts { length, from_end, .. } => {
                 matrices.push(counting_matrix(plan.shift, *length, *from_end));
@@ -201,6 +197,35 @@ fn matrices(plan: &Plan<'_>, graph: &IntegerGraph) -> Result<Vec<IntegerMatrix>,
         }
     }
     Ok(matrices)
+}
+
+/// Rows and columns of all matrices, in the circuit's order.
+fn matrix_sizes(plan: &Plan<'_>, packing: u32) -> Vec<(u32, u32)> {
+    let of_block = |block: &crate::plan::PlannedBlock| match &block.content {
+        Content::Product { node, .. } => {
+            let shape = ProductShape::of(plan.graph, plan.graph.nodes.get(*node)?).packed(packing);
+            Some((shape.rows, shape.width()))
+        }
+        Content::Bias { .. } => {
+            let columns = bias_columns(block.cells, packing);
+            Some((block.cells / columns, columns))
+        }
+        Content::Counts { length, .. } => Some((*length, *length)),
+        Content::Input | Content::Combination { .. } => None,
+    };
+    plan.blocks.iter().filter_map(of_block).collect()
+}
+
+/// Entries of the input fold without its random ones.
+fn fold_length(sizes: &[(u32, u32)]) -> u64 {
+    sizes.iter().map(|(_, columns)| u64::from(*columns)).sum()
+}
+
+/// A bias as a matrix: its values in column order, so that value `i` stands in column `i / rows`.
+fn bias_matrix(bias: &[i64], columns: u32) -> IntegerMatrix {
+    let (rows, width) = (bias.len() / columns.max(1) as usize, columns as usize);
+    let entry = |index: usize| bias.get(index % width * rows + index / width).copied().unwrap_or(0);
+    IntegerMatrix { width: columns, entries: (0..rows * width).map(entry).collect() }
 }
 
 /// The matrix that counts the ones up to each index, or from each index on, in units of `2^shift`.
@@ -212,6 +237,16 @@ fn counting_matrix(shift: u32, length: u32, from_end: bool) -> IntegerMatrix {
 }
 
 impl Compiled {
+    /// The matrices that the key commits to, in the circuit's order: multiplied weights with the biases last, biases of sums, and
+    /// the compiler's own. `graph` is the network that was compiled.
+    ///
+    /// # Errors
+    /// [`CompileError`] for a damaged graph, and for an entry that does not fit 64 bits.
+    pub fn weights(&self, graph: &IntegerGraph) -> Result<Vec<IntegerMatrix>, CompileError> {
+        let structure = Structure::of(graph, false)?;
+        matrices(&Plan::new(&structure)?, graph, self.layout.choices.packing)
+    }
+
     /// The matrices that follow from the layout alone, with their index in the circuit: the compiler's own. A key commits to their
     /// rows without hiding, so everyone can make these commitments again; an audit does.
     ///
@@ -231,18 +266,28 @@ impl Compiled {
     }
 }
 
-fn choose_shape(
-    plan: &Plan<'_>,
-    weights: &[IntegerMatrix],
-    options: &CompileOptions,
-) -> Result<Shape, CompileError> {
+/// Most of the work of a proof that packed rows may add.
+const PACKING_SHARE: f64 = 0.02;
+/// Values among which the packing is chosen.
+const PACKINGS: [u32; 6] = [1024, 256, 64, 16, 4, 1];
+
+/// The largest packing whose fold is no longer than a column and adds little work.
+fn choose_packing(plan: &Plan<'_>, shape: &Shape, costs: &CostConstants) -> u32 {
+    let longest = (1_u64 << shape.log_rows).saturating_sub(u64::from(FOLD_BLINDS));
+    let allowed = shape.fold_length + (PACKING_SHARE * shape.work(costs)) as u64;
+    let fits = |packing: &u32| fold_length(&matrix_sizes(plan, *packing)) <= allowed.min(longest);
+    PACKINGS.into_iter().find(fits).unwrap_or(0)
+}
+
+fn choose_shape(plan: &Plan<'_>, options: &CompileOptions) -> Result<Shape, CompileError> {
     let tables = plan.tables();
+    let sizes = matrix_sizes(plan, options.packing.unwrap_or(0));
     let demand = Demand {
         blocks: plan.blocks.iter().map(|block| block.shape.clone()).collect(),
         table_rows: total_rows(&tables),
-        fold: !weights.is_empty(),
-        fold_length: weights.iter().map(|matrix| u64::from(matrix.width)).sum(),
-        weights: weights.iter().map(|matrix| matrix.entries.len() as u64).sum(),
+        fold: !sizes.is_empty(),
+        fold_length: fold_length(&sizes),
+        weights: sizes.iter().map(|(rows, columns)| u64::from(*rows) * u64::from(*columns)).sum(),
     };
     let CompileOptions { lanes, log_rows, max_log_rows, max_table_sets, max_memory, .. } = *options;
     let limits = Limits { lanes, log_rows, max_log_rows, max_table_sets, max_memory };

@@ -79,8 +79,10 @@ pub struct Choices {
     pub outputs: Visibility,
     /// Whether matrices are committed without hiding.
     pub public_weights: bool,
+    /// How many entries of the input fold one row of a key's matrices is worth ([`crate::products`]); 0 leaves rows as they are.
+    pub packing: u32,
 }
-codec_struct!(Choices { lanes, log_rows, table_sets, inputs, outputs, public_weights });
+codec_struct!(Choices { lanes, log_rows, table_sets, inputs, outputs, public_weights, packing });
 
 /// Where everything lies; with the network's values enough to fill the trace.
 #[derive(Clone, Debug, PartialEq)]

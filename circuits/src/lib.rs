@@ -40,7 +40,7 @@ pub mod tables;
 pub mod witness;
 
 pub use audit::{AuditError, audit};
-pub use compile::{CompileOptions, Compiled, Visibility, WeightVisibility, compile, weights};
+pub use compile::{CompileOptions, Compiled, Visibility, WeightVisibility, compile};
 pub use error::{CompileError, WitnessError};
 pub use layout::Layout;
 pub use report::{CompileReport, LayerReport};

@@ -12,7 +12,10 @@ use crate::gadgets::requantise::{ACTIVATION_COORDINATE, GadgetColumns, is_single
 use crate::layout::{FOLD_BLINDS, LANE_COLUMNS, LANE_TENSOR_COLUMNS, Layout};
 use crate::patches::{Part, Patch};
 use crate::plan::{Content, Plan, PlannedBlock, plonkish};
-use crate::products::{ELEMENT_ROLE, OUT_ROLE, POSITION_ROLE, ProductShape, ROLES, product_readings};
+use crate::products::{
+    ELEMENT_ROLE, GROUP_ROLE, OUT_ROLE, POSITION_ROLE, ProductShape, ROLES, bias_columns, group_axis,
+    product_readings,
+};
 use crate::reading::{Along, ReadDimension, Reading, Run};
 use crate::tables::split_into_sets;
 
@@ -96,21 +99,28 @@ impl<'a> Lowering<'a> {
             Content::Input => return Ok(None),
             Content::Product { node, inputs } => {
                 let Some(node) = self.plan.graph.nodes.get(*node) else { return Ok(None) };
-                let shape = ProductShape::of(self.plan.graph, node);
+                let shape = ProductShape::of(self.plan.graph, node).packed(self.layout.choices.packing);
                 let output = self.views(&own, &shape.output_reading(), block)?;
                 let mut input = Vec::new();
                 for (patches, reading) in inputs.iter().zip(product_readings(&shape)) {
                     input.extend(self.views(patches, &reading, block)?);
                 }
                 let matrix = self.matrix(&name, (shape.rows, shape.width()), false);
-                let relation = Relation::Matrix { matrix, input, ones: shape.ones() };
+                let relation = Relation::Matrix { matrix, input, ones: vec![shape.ones()] };
                 Claim { name, output, relation }
             }
             Content::Bias { .. } => {
-                let rows = geometric(block.cells, Monomial::role(OUT_ROLE, 1));
-                let output = self.views(&own, &reading(vec![rows], 1), block)?;
-                let matrix = self.matrix(&name, (block.cells, 1), false);
-                let ones = vec![ConstantOnes { column: 0, scale: Monomial::one(), axes: Vec::new() }];
+                let columns = bias_columns(block.cells, self.layout.choices.packing);
+                let rows = block.cells / columns;
+                let dimensions = [(columns, GROUP_ROLE), (rows, OUT_ROLE)]
+                    .map(|(size, role)| geometric(size, Monomial::role(role, 1)));
+                let output = self.views(&own, &reading(dimensions.to_vec(), 1), block)?;
+                let matrix = self.matrix(&name, (rows, columns), false);
+                let ones = vec![ConstantOnes {
+                    column: 0,
+                    scale: Monomial::one(),
+                    axes: group_axis(columns).into_iter().collect(),
+                }];
                 Claim { name, output, relation: Relation::Matrix { matrix, input: Vec::new(), ones } }
             }
             Content::Combination { patches } => {
@@ -218,7 +228,7 @@ fn geometric(size: u32, ratio: Monomial) -> ReadDimension {
 }
 
 fn reading(dimensions: Vec<ReadDimension>, coefficient: i64) -> Reading {
-    Reading { dimensions, scale: Monomial::one(), coefficient }
+    Reading { dimensions, scale: Monomial::one(), coefficient, repeat: None }
 }
 
 /// A circuit with the advice columns and lookups of a layout's lanes, and nothing else yet.

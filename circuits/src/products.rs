@@ -1,5 +1,11 @@
 //! Linear layers: the one matrix of all products, and how its columns meet the inputs.
 //!
+//! A key has a commitment for each row of a matrix, and a verifier combines them all; the columns of all matrices together are
+//! the input fold, which a prover commits to. Rows are therefore *packed* where they are many and short: a layer with O output
+//! channels and no groups becomes one with s groups that all read the whole input, so that its matrix has O / s rows, s times as
+//! long. The fold then has s copies of the input's contraction, each with the monomial of its group: the views of the input get
+//! an axis that stays on the cell and moves by one copy. What the claim says of each output cell is the same.
+//!
 //! With g the greatest common divisor of all products' groups, output channel `i O / g + r` is row r of group i. The matrix has
 //! `O / g` rows; its columns are, product after product, every input channel's kernel, and at last one bias for each group. So
 //! row r meets all groups' inputs, each with the monomial of its group; where a product has more groups than g, entries between
@@ -11,7 +17,7 @@ use zkloom_plonkish::claim::PositionAxis;
 use zkloom_plonkish::{ConstantOnes, IntegerMatrix, Monomial, Segment};
 
 use crate::error::CompileError;
-use crate::reading::{Along, ReadDimension, Reading};
+use crate::reading::{Along, ReadDimension, Reading, Repeat};
 
 /// Axis role of output channels within a group; contracts the rows of every matrix.
 pub const OUT_ROLE: u32 = 0;
@@ -29,8 +35,10 @@ pub const MAX_POSITIONS: usize = 3;
 /// Sizes of a linear layer.
 #[derive(Clone, Debug)]
 pub struct ProductShape {
-    /// Groups that all products have.
+    /// Groups that all products have, or copies of the input where rows are packed.
     pub groups: u32,
+    /// Copies of the input in the matrix's columns; more than one only where the products have no groups.
+    pub copies: u32,
     /// Rows of the matrix.
     pub rows: u32,
     /// Output positions, axis by axis; for a dense layer all leading axes as one.
@@ -65,6 +73,28 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// Into how many copies of a matrix's `width` columns its rows are packed: the divisor of `rows` with the least sum of rows, each
+/// worth `packing` entries of the input fold, and columns. One where `packing` is zero.
+pub fn packed_columns(rows: u32, width: u32, packing: u32) -> u32 {
+    let cost = |copies: u32| {
+        u64::from(packing) * u64::from(rows / copies) + u64::from(copies).saturating_mul(u64::from(width))
+    };
+    let low = (1..).take_while(|divisor| u64::from(*divisor) * u64::from(*divisor) <= u64::from(rows));
+    let divisors = low.filter(|divisor| rows.is_multiple_of(*divisor)).flat_map(|d| [d, rows / d]);
+    divisors.min_by_key(|copies| (cost(*copies), *copies)).unwrap_or(1)
+}
+
+/// Columns of the matrix that holds the bias of a sum with so many cells.
+pub fn bias_columns(cells: u32, packing: u32) -> u32 {
+    packed_columns(cells, 1, packing)
+}
+
+/// The run of constant ones along neighbouring columns, one for each group.
+pub fn group_axis(groups: u32) -> Option<PositionAxis> {
+    let ratio = Monomial::role(GROUP_ROLE, 1).times(&Monomial::fold(1));
+    (groups > 1).then_some(PositionAxis { count: groups, ratio })
+}
+
 impl ProductShape {
     /// The sizes of a linear node; those of nothing for another. Shapes must have been checked.
     pub fn of(graph: &IntegerGraph, node: &IntegerNode) -> Self {
@@ -88,7 +118,25 @@ impl ProductShape {
             base = base.saturating_add(part.channels.saturating_mul(part.kernel));
             parts.push(part);
         }
-        Self { groups: small(groups), rows: small(channels / groups), positions, columns: base, dense, parts }
+        let (groups, rows) = (small(groups), small(channels / groups));
+        Self { groups, copies: 1, rows, positions, columns: base, dense, parts }
+    }
+
+    /// The same layer with so many rows packed into each that a row may cost `packing` entries of the input fold.
+    pub fn packed(mut self, packing: u32) -> Self {
+        if self.groups == 1 {
+            let copies = packed_columns(self.rows, self.width(), packing);
+            (self.groups, self.copies) = (copies, copies);
+            self.rows /= copies;
+            self.columns = self.columns.saturating_mul(copies);
+            self.parts.iter_mut().for_each(|part| part.base = part.base.saturating_mul(copies));
+        }
+        self
+    }
+
+    /// Input channels of a product that one group reads.
+    fn channels_of_group(&self, part: &PartShape) -> u32 {
+        part.channels / (self.groups / self.copies).max(1)
     }
 
     /// Elements of the largest kernel along one axis.
@@ -124,21 +172,16 @@ impl ProductShape {
         } else {
             channels.into_iter().chain(positions).collect()
         };
-        Reading { dimensions, scale: Monomial::one(), coefficient: 1 }
+        Reading { dimensions, scale: Monomial::one(), coefficient: 1, repeat: None }
     }
 
-    /// The constant-one inputs that meet the biases.
-    pub fn ones(&self) -> Vec<ConstantOnes> {
+    /// The constant-one inputs that meet the biases: those of all groups are one run along the last columns.
+    pub fn ones(&self) -> ConstantOnes {
         let axis =
             |(role, count): (u32, &u32)| PositionAxis { count: *count, ratio: Monomial::role(role, 1) };
-        let axes: Vec<PositionAxis> =
-            (POSITION_ROLE..).zip(&self.positions).filter(|(_, count)| **count > 1).map(axis).collect();
-        let one = |group: u32| ConstantOnes {
-            column: self.columns + group,
-            scale: Monomial::role(GROUP_ROLE, group),
-            axes: axes.clone(),
-        };
-        (0..self.groups).map(one).collect()
+        let positions = (POSITION_ROLE..).zip(&self.positions).filter(|(_, count)| **count > 1).map(axis);
+        let axes = group_axis(self.groups).into_iter().chain(positions).collect();
+        ConstantOnes { column: self.columns, scale: Monomial::one(), axes }
     }
 
     /// The matrix: multiplied weights, and the biases in the last columns.
@@ -155,9 +198,13 @@ impl ProductShape {
             for group in 0..groups {
                 let channel = group * rows + row;
                 for (product, part) in products.iter().zip(&self.parts) {
+                    // Output and input channels of one of the product's own groups.
                     let own_rows = (rows * groups / part.groups as usize).max(1);
                     let own_channels = (part.channels / part.groups) as usize;
-                    let first = part.base as usize + channel / own_rows * own_channels * part.kernel as usize;
+                    let copy = if self.copies > 1 { group } else { 0 };
+                    let first_channel =
+                        copy * self.channels_of_group(part) as usize + channel / own_rows * own_channels;
+                    let first = part.base as usize + first_channel * part.kernel as usize;
                     let multiplier = product.multipliers.get(channel).copied().unwrap_or(0);
                     for (entry, weight) in entries.iter_mut().skip(first).zip(product.weights.row(channel)) {
                         let refuse = || CompileError::Weight { layer: node.name.clone(), channel };
@@ -195,12 +242,13 @@ impl PartShape {
 /// How the claim reads the input of each product: the fold's variable numbers the matrix columns that a cell meets.
 pub fn product_readings(shape: &ProductShape) -> Vec<Reading> {
     let reading = |part: &PartShape| {
-        let in_group = part.channels / shape.groups.max(1);
+        let in_group = shape.channels_of_group(part);
         let group =
             Monomial::role(GROUP_ROLE, 1).times(&Monomial::fold(in_group.saturating_mul(part.kernel)));
         let channel = Monomial::fold(part.kernel);
         let geometric = |size: u32, ratio: Monomial| ReadDimension { size, along: Along::Geometric(ratio) };
-        let channels = [geometric(shape.groups, group), geometric(in_group, channel)];
+        let repeat = (shape.copies > 1).then(|| Repeat { count: shape.copies, ratio: group.clone() });
+        let channels = [geometric(shape.groups / shape.copies, group), geometric(in_group, channel)];
         let dimensions = if shape.dense {
             let positions =
                 part.spatial.iter().map(|size| geometric(*size, Monomial::role(POSITION_ROLE, 1)));
@@ -208,7 +256,7 @@ pub fn product_readings(shape: &ProductShape) -> Vec<Reading> {
         } else {
             channels.into_iter().chain(windows(part)).collect()
         };
-        Reading { dimensions, scale: Monomial::fold(part.base), coefficient: 1 }
+        Reading { dimensions, scale: Monomial::fold(part.base), coefficient: 1, repeat }
     };
     shape.parts.iter().map(reading).collect()
 }

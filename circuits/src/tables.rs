@@ -132,7 +132,9 @@ impl Table {
             _ => (0, &[][..]),
         };
         let interval = self.interval();
-        (first..).zip(values).filter(move |(q, _)| interval.contains(*q)).map(|(_, value)| *value)
+        // A file may state any first argument, even one beside the largest integer.
+        let arguments = (0_i64..).map_while(move |index| first.checked_add(index));
+        arguments.zip(values).filter(move |(q, _)| interval.contains(*q)).map(|(_, value)| *value)
     }
 
     /// The activation's value of padding cells, whose accumulator is zero: what the table's row for zero says.
@@ -261,6 +263,30 @@ mod tests {
         assert_eq!((table.image(), table.padding()), (Interval { min: 0, max: 7 }, 0));
         let narrow = Table::of_function(4, &function, Interval { min: -1, max: 0 });
         assert_eq!(narrow.image(), Interval { min: 0, max: 1 });
+    }
+
+    #[test]
+    fn tables_beside_the_largest_integers() {
+        for first in [i64::MAX, i64::MAX - 1, i64::MAX - 3, i64::MIN] {
+            let function = Activation::Table { first, values: vec![5, -1, 7] };
+            for quotients in [
+                Interval { min: 0, max: 3 },
+                Interval { min: i64::MAX - 2, max: i64::MAX },
+                Interval { min: i64::MIN, max: i64::MIN + 2 },
+                Interval { min: i64::MIN, max: i64::MAX },
+            ] {
+                let table = Table::of_function(3, &function, quotients);
+                let image = table.image();
+                for q in [quotients.min, quotients.max, 0, first] {
+                    let inside = !quotients.contains(q) || image.contains(table.result(q));
+                    assert!(inside, "{first}: {q} gives {}", table.result(q));
+                    assert_eq!(table.result(q), function.apply(q));
+                }
+                let model = zkloom_model::integer_graph::Interval { min: quotients.min, max: quotients.max };
+                let of_model = function.image(model);
+                assert_eq!((of_model.min, of_model.max), (image.min, image.max));
+            }
+        }
     }
 
     #[test]

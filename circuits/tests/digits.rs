@@ -2,7 +2,7 @@
 
 mod common;
 
-use zkloom_circuits::{CompileOptions, Compiled, Visibility, WeightVisibility, compile, weights};
+use zkloom_circuits::{CompileOptions, Compiled, Visibility, WeightVisibility, compile};
 use zkloom_model::data::Dataset;
 use zkloom_model::integer_graph::IntegerGraph;
 use zkloom_model::onnx;
@@ -25,7 +25,7 @@ fn digits() -> (IntegerGraph, Vec<Vec<i64>>) {
 
 fn passes(compiled: &Compiled, graph: &IntegerGraph, input: &[i64]) -> bool {
     let Compiled { circuit, fixed, .. } = compiled;
-    let weights = weights(graph).unwrap();
+    let weights = compiled.weights(graph).unwrap();
     let witness = compiled.witness(graph, input).unwrap();
     MockChecker { circuit, fixed, weights: &weights }.check(&witness, 1).is_empty()
 }

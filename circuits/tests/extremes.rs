@@ -1,10 +1,8 @@
 //! Maxima, products, functions by table, and the index of the largest element.
 
-#[path = "common/builders.rs"]
-mod builders;
 mod common;
 
-use builders::{check, check_lanes, prove, window};
+use common::builders::{check, check_lanes, prove, window};
 use common::{Network, RELU, SATURATE, check_layer, options};
 use zkloom_model::integer_graph::{Activation, IntegerOp, TensorId};
 
@@ -15,7 +13,7 @@ fn maxima_by_hand_and_with_every_cell_tampered() {
     for shift in [0, 2] {
         let mut network = Network::new(&[2, 3], shift);
         let negated = network.sum("negated", &[(network.input(), -1)], Vec::new());
-        network.larger("absolute", network.input(), negated);
+        network.maximum("absolute", network.input(), negated);
         if shift > 0 {
             network.activate("act", network.graph.output, SATURATE);
         }
@@ -60,11 +58,11 @@ fn products_of_tensors() {
     let mut network = Network::new(&[2, 3, 2], 2);
     let acc = network.convolved("conv", network.input(), (2, 1), &[window(1, 1, 0), window(1, 1, 0)]);
     let gate = network.activate("gate", acc, RELU);
-    let product = network.times("product", network.input(), gate);
+    let product = network.multiply("product", network.input(), gate);
     network.activate("act", product, SATURATE);
     check_lanes(&mut network, &LANES);
     let mut square = Network::new(&[3], 0);
-    square.times("square", square.input(), square.input());
+    square.multiply("square", square.input(), square.input());
     let inputs = square.inputs();
     for lanes in [1, 2] {
         check_layer(&square.graph, &options(lanes), &inputs[4..]);
@@ -128,7 +126,7 @@ fn proofs_with_pools_and_products() {
     let acc = network.convolved("conv", network.input(), (2, 1), &[window(3, 1, 1), window(3, 1, 1)]);
     let act = network.activate("relu", acc, RELU);
     let pooled = network.max_pool("pool", act, (2, 2));
-    let squared = network.times("squared", pooled, pooled);
+    let squared = network.multiply("squared", pooled, pooled);
     let act = network.activate("again", squared, RELU);
     let flat = network.reshape("flat", act, &[8]);
     network.linear("head", flat, 3);

@@ -1,10 +1,8 @@
 //! Convolutions of every geometry, over lanes, through the mock checker and the prover.
 
-#[path = "common/builders.rs"]
-mod builders;
 mod common;
 
-use builders::{check, check_lanes, prove, window};
+use common::builders::{check, check_lanes, prove, window};
 use common::{Network, RELU, check_layer, options};
 use zkloom_circuits::{CompileOptions, WeightVisibility};
 use zkloom_model::convolution::Window;
@@ -132,7 +130,8 @@ fn proofs_of_residual_networks() {
 fn lanes_of_whole_rows_need_few_views() {
     let mut network = Network::new(&[8, 16, 16], 3);
     network.convolved("conv", network.input(), (8, 1), &[window(3, 1, 1), window(3, 1, 1)]);
-    let made = builders::compiled(&network.graph, &options(4));
+    let options = |lanes| CompileOptions { packing: Some(0), ..options(lanes) };
+    let made = common::builders::compiled(&network.graph, &options(4));
     let zkloom_plonkish::Relation::Matrix { input, ones, .. } = &made.circuit.claims[0].relation else {
         panic!()
     };
@@ -140,6 +139,8 @@ fn lanes_of_whole_rows_need_few_views() {
     assert_eq!(made.circuit.matrices[0].columns, 73);
     let mut depthwise = Network::new(&[8, 4, 4], 3);
     depthwise.convolved("conv", depthwise.input(), (8, 8), &[window(3, 1, 1), window(3, 1, 1)]);
-    let made = builders::compiled(&depthwise.graph, &options(2));
+    let made = common::builders::compiled(&depthwise.graph, &options(2));
     assert_eq!((made.circuit.matrices[0].rows, made.circuit.matrices[0].columns), (1, 80));
+    let zkloom_plonkish::Relation::Matrix { ones, .. } = &made.circuit.claims[0].relation else { panic!() };
+    assert_eq!(ones.len(), 1);
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Network, RELU, SATURATE, check_layer, options, visibilities};
-use zkloom_circuits::{CompileOptions, Visibility, WeightVisibility, compile, weights};
+use zkloom_circuits::{CompileOptions, Visibility, WeightVisibility, compile};
 use zkloom_model::integer_graph::{Activation, IntegerOp, Interval, WeightMatrix};
 use zkloom_plonkish::mock::{Failure, MockChecker};
 use zkloom_plonkish::{Origin, Relation};
@@ -200,8 +200,13 @@ fn values_by_hand() {
     let op = IntegerOp::dense(network.input(), weights_of, vec![2, 1], vec![1, -4]);
     let acc = network.node("dense", &[2], op);
     network.activate("relu", acc, RELU);
-    let compiled = compile(&network.graph, &options(1)).unwrap();
-    assert_eq!(weights(&network.graph).unwrap()[0].entries, [2, -4, 1, 3, 1, -4]);
+    let plain = CompileOptions { packing: Some(0), ..options(1) };
+    let packed = CompileOptions { packing: Some(100), ..options(1) };
+    let compiled = compile(&network.graph, &packed).unwrap();
+    // Both rows side by side, then both biases.
+    assert_eq!(compiled.weights(&network.graph).unwrap()[0].entries, [2, -4, 3, 1, 1, -4]);
+    let compiled = compile(&network.graph, &plain).unwrap();
+    assert_eq!(compiled.weights(&network.graph).unwrap()[0].entries, [2, -4, 1, 3, 1, -4]);
     let witness = compiled.witness(&network.graph, &[3, -1]).unwrap();
     // 2 * 3 + 4 * 1 + 1 = 11 and 3 * 3 - 1 - 4 = 4; halves go up, so 11 / 2 becomes 6 with remainder -1.
     assert_eq!(witness.advice, [[0, 0, 11, 4], [3, -1, 6, 2], [0, 0, -1, 0]].map(Vec::from));
@@ -288,7 +293,7 @@ fn a_function_for_less_than_can_occur_has_a_table_of_its_own() {
     let beyond = |value: &i64| !(0..=1).contains(&zkloom_model::rounding::requantise(*value, 1));
     assert!(acc.iter().any(beyond), "{acc:?}");
     assert!(own.witness(&narrow.graph, &input).is_err());
-    let weights = weights(&narrow.graph).unwrap();
+    let weights = own.weights(&narrow.graph).unwrap();
     let checker = MockChecker { circuit: &own.circuit, fixed: &own.fixed, weights: &weights };
     let failures = checker.check(&witness, 100);
     assert!(failures.iter().any(|failure| matches!(failure, Failure::Lookup { .. })), "{failures:?}");

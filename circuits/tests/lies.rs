@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Network, RELU, options};
-use zkloom_circuits::{CompileError, CompileOptions, Compiled, WeightVisibility, audit, compile, weights};
+use zkloom_circuits::{CompileError, CompileOptions, Compiled, WeightVisibility, audit, compile};
 use zkloom_model::integer_graph::{Activation, IntegerGraph, IntegerOp, Interval, TensorId};
 use zkloom_plonkish::mock::{Failure, MockChecker};
 use zkloom_plonkish::{Decode, Encode};
@@ -79,7 +79,7 @@ fn intervals_that_are_stated_too_narrow_refuse_and_never_give_another_value() {
                 // Values outside the tables have no witness, whatever the weights are.
                 let Ok(mut witness) = made.witness(&honest, &input) else { continue };
                 witness.publics[0] = output_cells(&made, &witness);
-                let weights = weights(&honest).unwrap();
+                let weights = made.weights(&honest).unwrap();
                 let Compiled { circuit, fixed, .. } = &made;
                 let failures = MockChecker { circuit, fixed, weights: &weights }.check(&witness, 100);
                 // That accumulators lie in their stated intervals is the key maker's word: no proof shows it.
@@ -150,7 +150,7 @@ fn what_the_network_refuses_has_no_proof() {
     wide.tensors.last_mut().unwrap().interval = Interval { min: -8, max: 7 };
     for kind in [WeightVisibility::Public, WeightVisibility::Private] {
         let made = compile(&refusing, &CompileOptions { weights: kind, ..options(1) }).unwrap();
-        let weights = weights(&refusing).unwrap();
+        let weights = made.weights(&refusing).unwrap();
         let mut sequence = common::Sequence::new(9);
         let mut refused = 0;
         for _ in 0..500 {
@@ -182,7 +182,7 @@ fn the_compilers_own_matrices_are_named() {
     assert_eq!(own.len(), 1);
     let (index, matrix) = &own[0];
     assert!(made.circuit.matrices[*index].public && made.circuit.matrices[*index].name.contains("counts"));
-    assert_eq!(&weights(&graph).unwrap()[*index], matrix);
+    assert_eq!(&made.weights(&graph).unwrap()[*index], matrix);
     let none = compile(&pair(false).0, &options(1)).unwrap();
     assert!(none.own_matrices().unwrap().is_empty());
 }

@@ -1,10 +1,8 @@
 //! What only moves or adds elements: no cells until something needs them, read through by claims.
 
-#[path = "common/builders.rs"]
-mod builders;
 mod common;
 
-use builders::{access, check_lanes, compiled, prove, window};
+use common::builders::{access, check_lanes, compiled, prove, window};
 use common::{Network, RELU, SATURATE, check_layer, options};
 use zkloom_model::integer_graph::TensorId;
 
@@ -48,7 +46,7 @@ fn slices_transposes_and_concatenations() {
 fn padding_with_zeros() {
     let pad = |network: &mut Network, act| {
         let axes = [(2, 30, 12), (4, 5, 3), (3, 1, 1)];
-        network.moved("pad", &[2, 6, 5], &[(act, 1, access(6, 0, &axes))])
+        network.access("pad", &[2, 6, 5], vec![(act, 1, access(6, 0, &axes))])
     };
     check_lanes(&mut read_by_convolution(pad), &LANES);
 }
@@ -65,7 +63,7 @@ fn averages_and_residual_sums() {
     let input = network.input();
     // Two by two, stride two.
     let axes = [(3, 4, 16), (2, 2, 8), (2, 1, 2), (2, 0, 4), (2, 0, 1)];
-    let pooled = network.moved("pool", &[3, 2, 2], &[(input, 1, access(0, 0, &axes))]);
+    let pooled = network.access("pool", &[3, 2, 2], vec![(input, 1, access(0, 0, &axes))]);
     let act = network.activate("rounded", pooled, SATURATE);
     let corner = network.slice("corner", input, ([0, 1, 1], [1, 2, 2], [3, 2, 2]));
     let sum = network.sum("residual", &[(act, 3), (corner, -2)], Vec::new());
@@ -77,8 +75,11 @@ fn averages_and_residual_sums() {
 fn biased_sums_of_moved_elements() {
     let mut network = Network::new(&[2, 3], 2);
     let bias = network.sequence.vector(6, -20, 20);
-    let flipped =
-        network.moved("transposed", &[2, 3], &[(network.input(), 2, access(0, 0, &[(2, 1, 3), (3, 2, 1)]))]);
+    let flipped = network.access(
+        "transposed",
+        &[2, 3],
+        vec![(network.input(), 2, access(0, 0, &[(2, 1, 3), (3, 2, 1)]))],
+    );
     let sum = network.sum("sum", &[(flipped, 3), (network.input(), 1)], bias);
     network.activate("act", sum, SATURATE);
     let inputs = network.inputs();
@@ -117,12 +118,12 @@ fn the_input_activated_and_an_output_that_only_moves() {
 #[test]
 fn sums_of_nothing_are_zero() {
     let mut network = Network::new(&[3], 1);
-    let zeros = network.moved("zeros", &[4], &[]);
+    let zeros = network.access("zeros", &[4], vec![]);
     check_lanes(&mut network, &[1, 2]);
-    let sum = network.moved(
+    let sum = network.access(
         "sum",
         &[4],
-        &[(zeros, 1, access(0, 0, &[(4, 1, 1)])), (TensorId(0), 2, access(1, 0, &[(3, 1, 1)]))],
+        vec![(zeros, 1, access(0, 0, &[(4, 1, 1)])), (TensorId(0), 2, access(1, 0, &[(3, 1, 1)]))],
     );
     network.linear("dense", sum, 2);
     check_lanes(&mut network, &[1, 2]);

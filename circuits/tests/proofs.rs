@@ -4,7 +4,7 @@ mod common;
 
 use common::{Network, RELU, SATURATE, options, visibilities};
 use zkloom_backends::CpuBackend;
-use zkloom_circuits::{CompileOptions, Compiled, compile, weights};
+use zkloom_circuits::{CompileOptions, Compiled, compile};
 use zkloom_model::integer_graph::IntegerGraph;
 use zkloom_plonkish::{Fr, Witness};
 use zkloom_prover::{ProveError, Proved, Prover, ProverInput, ProvingKey, Srs, key, srs};
@@ -24,7 +24,7 @@ impl Keyed {
         let backend = CpuBackend::new(None).unwrap();
         let mut srs = srs::dev::generate(circuit.srs_length().next_power_of_two().ilog2()).unwrap();
         srs.ensure_lagrange(circuit.log_rows).unwrap();
-        let values = (compiled.fixed.clone(), weights(graph).unwrap());
+        let values = (compiled.fixed.clone(), compiled.weights(graph).unwrap());
         let key = key::generate(&backend, &srs, circuit, values, HashKind::Keccak256).unwrap();
         Self { compiled, backend, srs, key }
     }

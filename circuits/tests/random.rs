@@ -1,10 +1,8 @@
 //! Random small networks of all operations, in random numbers of lanes, against the mock checker.
 
-#[path = "common/builders.rs"]
-mod builders;
 mod common;
 
-use builders::{access, check, window};
+use common::builders::{access, check, window};
 use common::{Network, RELU, SATURATE};
 use zkloom_circuits::{CompileOptions, WeightVisibility};
 use zkloom_model::convolution::Window;
@@ -52,15 +50,15 @@ fn step(network: &mut Network, input: TensorId, number: usize) -> TensorId {
         5 if c * h * w < 15 => network.upsampled(&name, input),
         6 if h > 1 && w > 1 => network.max_pool(&name, input, (2, 1)),
         7 => {
-            let reversed = network.moved(
+            let reversed = network.access(
                 &format!("{name} turned"),
                 &[c, h, w],
-                &[(input, -1, access(0, 0, &[(c * h, w, w), (w, 1, 1)]))],
+                vec![(input, -1, access(0, 0, &[(c * h, w, w), (w, 1, 1)]))],
             );
-            network.larger(&name, input, reversed)
+            network.maximum(&name, input, reversed)
         }
         8 if network.graph.tensor(input).interval.max < 64 => {
-            let squared = network.times(&format!("{name} squared"), input, input);
+            let squared = network.multiply(&format!("{name} squared"), input, input);
             network.activate(&name, squared, SATURATE)
         }
         _ => {

@@ -136,8 +136,10 @@ impl Activation {
         let ends = [self.apply(domain.min), self.apply(domain.max)];
         let mut image = Interval { min: ends[0].min(ends[1]), max: ends[0].max(ends[1]) };
         if let Self::Table { first, values } = self {
+            // A file may state any first argument, even one beside the largest integer.
+            let arguments = (0_i64..).map_while(|index| first.checked_add(index));
             for (argument, &value) in
-                (*first..).zip(values).filter(|(argument, _)| domain.contains(*argument))
+                arguments.zip(values).filter(|(argument, _)| domain.contains(*argument))
             {
                 debug_assert_eq!(self.apply(argument), i64::from(value));
                 image = image.hull(Interval { min: i64::from(value), max: i64::from(value) });

@@ -1,6 +1,6 @@
 //! Linear claims between tensors (protocol, section 4) and the matrices and folds they speak of.
 
-use crate::view::{Monomial, View};
+use crate::view::{Monomial, Variable, View};
 use crate::{codec_enum, codec_struct};
 
 /// A matrix whose rows the key commits to one by one.
@@ -19,8 +19,10 @@ pub struct Matrix {
 }
 codec_struct!(Matrix { name, rows, columns, public, row_role });
 
-/// Constant-one inputs of a matrix (its bias column): no cells, but a public part of the fold. Entry `column` of the
-/// matrix's input is one at every output position, and the positions' monomials are a product of geometric runs.
+/// Constant-one inputs of a matrix (its bias columns): no cells, but a public part of the fold. Entry `column` of the
+/// matrix's input is one at every output position, and the positions' monomials are a product of geometric runs. A run whose
+/// ratio has a power of the fold's variable goes along the matrix's columns as well: with `theta^1 fold^1` the i-th of `count`
+/// is entry `column + i` with the monomial `theta^i`, so that all channels' biases are one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConstantOnes {
     /// Which entry of the matrix's rows.
@@ -31,6 +33,39 @@ pub struct ConstantOnes {
     pub axes: Vec<PositionAxis>,
 }
 codec_struct!(ConstantOnes { column, scale, axes });
+
+impl ConstantOnes {
+    /// Largest matrix column among its entries (axes without positions count as one).
+    pub fn last_column(&self) -> u64 {
+        let step = |axis: &PositionAxis| {
+            u64::from(axis.ratio.exponent(Variable::Fold {})) * u64::from(axis.count.saturating_sub(1))
+        };
+        self.axes.iter().map(step).fold(u64::from(self.column), u64::saturating_add)
+    }
+
+    /// The same ones with the fold's variable written out: one for each matrix column that a run reaches, in which no ratio has
+    /// that variable.
+    pub fn by_column(&self) -> Vec<Self> {
+        let along = |axis: &&PositionAxis| axis.ratio.exponent(Variable::Fold {}) > 0;
+        let rest = self.axes.iter().filter(|axis| !along(axis)).cloned().collect();
+        let mut found = vec![Self { column: self.column, scale: self.scale.clone(), axes: rest }];
+        for axis in self.axes.iter().filter(along) {
+            let step = axis.ratio.exponent(Variable::Fold {});
+            let ratio = axis.ratio.without(Variable::Fold {});
+            let run = |one: &Self| {
+                let one = one.clone();
+                let ratio = ratio.clone();
+                (0..axis.count).map(move |i| Self {
+                    column: one.column.saturating_add(step.saturating_mul(i)),
+                    scale: one.scale.times(&ratio.raised(i)),
+                    axes: one.axes.clone(),
+                })
+            };
+            found = found.iter().flat_map(run).collect();
+        }
+        found
+    }
+}
 
 /// A run of output positions: the i-th of `count` has the monomial `ratio^i`.
 #[derive(Clone, Debug, PartialEq, Eq)]

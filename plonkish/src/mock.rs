@@ -334,7 +334,7 @@ impl MockChecker<'_> {
         sums: &mut ClaimSums,
     ) {
         let mut cells = self.fold_cells(witness, input);
-        for one in ones {
+        for one in ones.iter().flat_map(crate::ConstantOnes::by_column) {
             let mut positions = vec![one.scale.clone()];
             for axis in &one.axes {
                 let run = |base: &Monomial| {

@@ -310,7 +310,6 @@ impl Circuit {
                 let columns = self.matrices.get(*matrix as usize).map_or(0, |m| m.columns);
                 self.check_fold_views(&place, input, u64::from(columns))?;
                 for one in ones {
-                    exists(&place, "matrix column", one.column, columns as usize)?;
                     self.check_monomial(&place, &one.scale, false)?;
                     for axis in &one.axes {
                         size(
@@ -318,8 +317,14 @@ impl Circuit {
                             u64::from(axis.count),
                             1..=MAX_EXTENT,
                         )?;
-                        self.check_monomial(&place, &axis.ratio, false)?;
+                        self.check_monomial(&place, &axis.ratio, true)?;
                     }
+                    let last = one.last_column();
+                    size(
+                        || format!("the last column of constant ones of {place}"),
+                        last,
+                        0..=u64::from(columns).saturating_sub(1),
+                    )?;
                 }
                 Ok(())
             }

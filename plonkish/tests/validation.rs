@@ -77,6 +77,14 @@ fn sizes() {
             ("columns of matrix", |c| c.matrices[0].columns = u32::MAX),
             ("claims about matrix", |c| c.matrices.push(c.matrices[0].clone())),
             ("position axis", |c| set_ones(c, |one| one.axes = vec![position(0, Monomial::role(ROW, 1))])),
+            ("last column of constant ones", |c| set_ones(c, |one| one.column = 7)),
+            ("last column of constant ones", |c| {
+                set_ones(c, |one| one.axes = vec![position(2, Monomial::fold(1))]);
+            }),
+            ("last column of constant ones", |c| {
+                let axis = |count, exponent| position(count, Monomial::fold(exponent));
+                set_ones(c, |one| (one.column, one.axes) = (1, vec![axis(3, 2), axis(3, 1)]));
+            }),
             ("exponent", |c| c.claims[1].output[0].scale = Monomial::role(OUT, u32::MAX)),
             ("segment", |c| set_input(c, |views| views[0].axes[0].segments[0].count = u32::MAX)),
             ("number of cells of a view", |c| {
@@ -118,7 +126,6 @@ fn missing_parts() {
             ("`idle` refers to use", |c| c.advice.push(AdviceColumn { name: "idle".into(), tensor: false })),
             ("axis role 3", |c| c.matrices[0].row_role = 3),
             ("matrix 0", |c| c.matrices.clear()),
-            ("matrix column 7", |c| set_ones(c, |one| one.column = 7)),
             ("axis role 4", |c| c.claims[1].output[0].scale = Monomial::role(4, 1)),
             ("tensor column 2", |c| c.claims[1].output[0].column = 2),
             ("public tensor 0", |c| c.publics.clear()),
@@ -418,11 +425,67 @@ fn inputs_and_constant_ones_are_counted() {
     // A one that meets an input's weight, and no bias.
     assert_eq!(dense_range(|c| set_ones(c, |one| one.column = 0)), "-47..=49");
     // Ones at positions that the output lacks, and at fewer or more than one of its own.
-    assert_eq!(dense_range(|c| set_ones(c, |one| one.scale = Monomial::role(ROW, 1))), "-48..=148");
+    assert_eq!(dense_range(|c| set_ones(c, |one| one.scale = Monomial::role(ROW, 1))), "-48..=100");
     let repeated = |c: &mut Circuit| set_ones(c, |one| one.axes = vec![position(3, Monomial::one())]);
     assert_eq!(dense_range(repeated), "-48..=348");
     let wider = |c: &mut Circuit| set_ones(c, |one| one.axes = vec![position(3, Monomial::role(ROW, 1))]);
     assert_eq!(dense_range(wider), "0..=148");
+}
+
+#[test]
+fn columns_count_for_their_own_group_only() {
+    // Two groups of three inputs, each with a one; their weights are six times 1, then 100.
+    let group = |count, fold| Axis::dense(count, 1, Monomial::role(ROW, 1).times(&Monomial::fold(fold)));
+    let grouped = |c: &mut Circuit| {
+        set_input(c, |views| {
+            views[0].axes = vec![group(2, 3), Axis::dense(3, 1, Monomial::fold(1))];
+            views[0].axes[0].segments[0].step = 3;
+        });
+    };
+    let ones = |c: &mut Circuit, column, count, ratio: &Monomial| {
+        set_ones(c, |one| (one.column, one.axes) = (column, vec![position(count, ratio.clone())]));
+    };
+    let along = Monomial::role(ROW, 1).times(&Monomial::fold(1));
+    // Three inputs in -8..=8 for each group. The first group's one meets the second group's last weight, so that this column
+    // counts for both: with the inputs' at most 9, at least -8. The second group's one has the bias to itself.
+    let apart = |c: &mut Circuit| {
+        grouped(c);
+        ones(c, 5, 2, &along);
+        c.claims[0].output[0].axes = vec![Axis::dense(3, 1, Monomial::role(OUT, 1))];
+    };
+    assert_eq!(dense_range(apart), "-32..=125");
+    // The same input for two groups, its copies three columns apart.
+    let copied = |c: &mut Circuit| {
+        set_input(c, |views| {
+            views[0].axes = vec![Axis::dense(3, 1, Monomial::fold(1)), group(2, 3)];
+            views[0].axes[1].segments[0].step = 0;
+        });
+        ones(c, 6, 1, &Monomial::one());
+    };
+    assert_eq!(dense_range(copied), "-24..=124");
+    // Two lanes of such an input are apart in each copy.
+    let lanes = |c: &mut Circuit| {
+        copied(c);
+        set_input(c, |views| {
+            views[0].axes[0].segments[0].count = 2;
+            let mut second = views[0].clone();
+            (second.offset, second.scale) = (2, Monomial::fold(2));
+            second.axes.remove(0);
+            views.push(second);
+        });
+    };
+    assert_eq!(dense_range(lanes), "-24..=124");
+    // Copies two columns apart overlap, and the groups still tell them apart.
+    let close = |c: &mut Circuit| {
+        lanes(c);
+        set_input(c, |views| {
+            views.iter_mut().for_each(|view| {
+                view.axes.last_mut().unwrap().segments[0].ratio =
+                    Monomial::role(ROW, 1).times(&Monomial::fold(2));
+            });
+        });
+    };
+    assert_eq!(dense_range(close), "-24..=124");
 }
 
 #[test]

@@ -5,12 +5,22 @@ use ark_ff::Field;
 use zkloom_backends::{GeometricBox, Segment};
 use zkloom_plonkish::field::{from_integer, geometric};
 use zkloom_plonkish::view::UnknownVariable;
-use zkloom_plonkish::{Assignment, Circuit, FoldKind, Relation, Variable, View};
+use zkloom_plonkish::{Assignment, Circuit, ConstantOnes, FoldKind, Relation, Variable, View};
 use zkloom_verifier::linear::{LinearForm, blind_run};
 
 /// A view as a vector over its column: the coefficients of its polynomial.
 pub fn expansion(view: &View, scalar: Fr, assignment: &Assignment) -> Result<GeometricBox, UnknownVariable> {
-    boxed(view, scalar, assignment, |_| 0)
+    let mut out = boxed(view, scalar, assignment, |_| 0)?;
+    // An axis that stays on one cell (a cell that several matrix columns meet) is a factor: its sum.
+    out.axes.retain(|axis| {
+        let stays = !axis.is_empty() && axis.iter().all(|segment| segment.start == 0 && segment.step == 0);
+        if stays {
+            let sum: Fr = axis.iter().map(|s| s.scale * geometric(s.ratio, s.count as u64)).sum();
+            out.scale *= sum;
+        }
+        !stays
+    });
+    Ok(out)
 }
 
 /// A fold's view as a contraction: exponents of the fold's variable become output indices, from `start`.
@@ -100,7 +110,7 @@ pub fn fold_plan(
         let start = offset.unwrap_or(0);
         match (&claim.relation, kind) {
             (Relation::Matrix { input, ones, .. }, FoldKind::Input) => {
-                for one in ones {
+                for one in ones.iter().flat_map(ConstantOnes::by_column) {
                     let mut value = *lambda * one.scale.value(assignment)?;
                     for axis in &one.axes {
                         value *= geometric(axis.ratio.value(assignment)?, u64::from(axis.count));

@@ -134,11 +134,13 @@ def _claim(circuit: Circuit, claim: Claim) -> None:
         columns = circuit.matrices[matrix].columns
         _fold_views(circuit, views, columns)
         for one in ones:
-            _require(one.column < columns, "constant ones at columns that exist")
             _monomial(circuit, one.scale, False)
+            last = one.column
             for count, ratio in one.axes:
                 _require(1 <= count <= MAX_EXTENT, "position axes with positions")
-                _monomial(circuit, ratio, False)
+                _monomial(circuit, ratio, True)
+                last += ratio.get(FOLD, 0) * (count - 1)
+            _require(last < columns, "constant ones at columns that exist")
     elif claim.kind == "product":
         left, right, length = claim.parts
         _require(1 <= length <= MAX_EXTENT, "contractions with entries")

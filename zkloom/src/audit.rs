@@ -16,8 +16,9 @@ use zkloom_prover::AuditError;
 use crate::artifact::{Artifact, Kind, hex};
 use crate::devices;
 use crate::error::{Error, Result};
+use crate::session::labels;
 use crate::srs::Srs;
-use crate::verifier::Verifier;
+use crate::verifier::{TensorLabel, Verifier};
 
 /// What everyone may know of a compiled network: circuit, values of the fixed columns, layout. It holds no weights; private
 /// weights show in it by intervals that are widened to powers of two.
@@ -155,6 +156,7 @@ impl Verifier {
         }
         zkloom_circuits::audit(&description.circuit)
             .map_err(|source| Error::Description { place: description.place.clone(), source })?;
+        self.check_labels(description)?;
         let (fixed, key) = (&description.circuit.fixed, &self.key);
         let own = description
             .circuit
@@ -176,6 +178,29 @@ impl Verifier {
             public_weights: circuit.matrices.iter().all(|matrix| matrix.public),
             insecure_srs: srs.is_insecure(),
         })
+    }
+
+    /// Names, shapes and scales of inputs and outputs, which the key shows to people, are those of the architecture.
+    fn check_labels(&self, description: &Description) -> Result<()> {
+        let wanted = labels(self.key.circuit(), description.circuit.layout.structure.graph());
+        let text = |label: Option<&TensorLabel>| match label {
+            Some(TensorLabel { name, shape, scale, .. }) => {
+                format!("`{name}` of shape {shape:?}, scale {scale:e}")
+            }
+            None => "no such tensor".to_owned(),
+        };
+        for index in 0..wanted.len().max(self.labels.len()) {
+            let (wanted, found) = (wanted.get(index), self.labels.get(index));
+            let same = wanted.zip(found).is_some_and(|(wanted, found)| {
+                wanted == found && wanted.scale.to_bits() == found.scale.to_bits()
+            });
+            if !same {
+                let identifier = found.or(wanted).map_or(0, |label| label.identifier);
+                let (place, wanted, found) = (self.place.clone(), text(wanted), text(found));
+                return Err(Error::Label { place, identifier, wanted, found });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -340,6 +365,27 @@ mod tests {
         quantised
     }
 
+    /// A key maker could bind the key to a scale of his own: the numbers that people read would be others.
+    #[test]
+    fn labels_are_those_of_the_architecture() {
+        let world = world();
+        let (honest, description) = (world.keyed.verifier(), world.keyed.description());
+        let changes: [fn(&mut Vec<TensorLabel>); 5] = [
+            |labels| labels[0].scale *= 10.0,
+            |labels| labels[0].name.push('x'),
+            |labels| labels[0].shape.insert(0, 1),
+            |labels| labels.push(labels[0].clone()),
+            |labels| labels.clear(),
+        ];
+        for change in changes {
+            let mut forged = honest.clone();
+            change(&mut forged.labels);
+            let context = crate::verifier::context(&forged.network, &forged.labels, forged.srs_kind);
+            forged.key = forged.key.with_context(context);
+            names(forged.audit(&description, &world.srs, "cpu"), &["tensor 1", "audited architecture"]);
+        }
+    }
+
     /// With a counting matrix of its own, a key maker could have any index as the largest element's.
     #[test]
     fn another_matrix_in_place_of_the_compilers() {
@@ -351,7 +397,7 @@ mod tests {
         let audited = honest.verifier().audit(&honest.description(), &srs, "cpu").unwrap();
         assert_eq!(audited.own_matrix_rows, 10);
 
-        let mut weights = zkloom_circuits::weights(&quantised.graph).unwrap();
+        let mut weights = compiled.circuit.weights(&quantised.graph).unwrap();
         let counts = weights.last_mut().unwrap();
         counts.entries.swap(11, 12);
         let circuit = compiled.circuit().clone();

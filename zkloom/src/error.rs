@@ -68,6 +68,11 @@ pub enum Error {
     Audit(#[from] zkloom_prover::AuditError),
     #[error("{place} is not what the compiler makes of any network: {source}")]
     Description { place: String, source: zkloom_circuits::AuditError },
+    #[error(
+        "{place} labels tensor {identifier} as {found}, the audited architecture has {wanted}: the numbers that it shows to people \
+         are not the network's"
+    )]
+    Label { place: String, identifier: u32, wanted: String, found: String },
     #[error("{0}")]
     Verify(#[from] zkloom_verifier::VerifyError),
     #[error("{}: {source}", path.display())]
@@ -129,7 +134,7 @@ impl Error {
             Self::Audit(AuditError::OtherSrs { .. }) => Class::File,
             Self::Audit(AuditError::Key(KeyError::Srs(error))) => srs_class(error),
             Self::Audit(AuditError::Key(KeyError::Backend(error))) => device_class(error),
-            Self::Audit(_) | Self::Description { .. } => Class::Invalid,
+            Self::Audit(_) | Self::Description { .. } | Self::Label { .. } => Class::Invalid,
             Self::Key(_) => Class::Internal,
             Self::Prove(
                 ProveError::Lookup { .. } | ProveError::WitnessShape { .. } | ProveError::Statement(_),
@@ -158,7 +163,7 @@ impl Error {
             Self::Audit(AuditError::OtherSrs { .. }) => "other-srs",
             Self::Audit(AuditError::Key(KeyError::Srs(_))) => "srs",
             Self::Audit(AuditError::Key(KeyError::Backend(_))) => "backend",
-            Self::Audit(_) | Self::Description { .. } => "audit-failed",
+            Self::Audit(_) | Self::Description { .. } | Self::Label { .. } => "audit-failed",
             Self::Key(_) => "key",
             Self::Prove(_) => "prove",
             Self::Backend(BackendError::Unavailable { .. }) => "backend-unavailable",

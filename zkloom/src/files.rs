@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -22,7 +23,9 @@ pub fn write_atomic(path: &Path, bytes: &[u8], private: bool) -> Result<()> {
     if path.metadata().is_ok_and(|found| !found.is_file()) {
         return std::fs::write(path, bytes).map_err(Error::io(path));
     }
-    let temporary = folder.join(format!(".{}.{}.part", name.to_string_lossy(), unique()));
+    let name = name.to_string_lossy();
+    remove_leftovers(folder, &name);
+    let temporary = folder.join(format!(".{name}.{}.part", unique()));
     let result = write_and_rename(&temporary, path, bytes, private);
     if result.is_err() {
         // The first error is the one to report; a leftover is removed where that is possible.
@@ -36,6 +39,41 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8], private: bool) 
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io(path))?;
     drop(file);
     std::fs::rename(temporary, path).map_err(Error::io(path))
+}
+
+/// Age from which a temporary file counts as abandoned, if its process is gone too. On a folder that several machines share a
+/// process may live elsewhere.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// The process in the name of a temporary file for `name`; nothing for any other file.
+fn writer_of(file: &str, name: &str) -> Option<u32> {
+    let unique = file.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".part")?;
+    let (process, random) = unique.split_once('-')?;
+    let hexadecimal = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hexadecimal { process.parse().ok() } else { None }
+}
+
+/// Whether a process with this number is known to be gone.
+fn is_gone(process: u32) -> bool {
+    let processes = Path::new("/proc");
+    processes.join("self").exists() && !processes.join(process.to_string()).exists()
+}
+
+/// Removes what killed runs left of the file that is about to be written: it may be large, and secret. Only files that such a run
+/// would have made, whose process is gone and that nobody has written to for an hour; what can't be removed stays.
+fn remove_leftovers(folder: &Path, name: &str) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        let Some(process) = file.to_str().and_then(|file| writer_of(file, name)) else { continue };
+        let abandoned = entry.metadata().is_ok_and(|found| {
+            let age = found.modified().ok().and_then(|time| time.elapsed().ok());
+            found.is_file() && age.is_some_and(|age| age >= ABANDONED)
+        });
+        if abandoned && is_gone(process) && std::fs::remove_file(entry.path()).is_ok() {
+            tracing::info!("removed {}, which a killed run left", entry.path().display());
+        }
+    }
 }
 
 fn create(path: &Path, private: bool) -> std::io::Result<File> {
@@ -94,6 +132,40 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(write_atomic(folder.path(), b"", false).is_err());
         assert!(matches!(write_atomic(Path::new("/nonexistent/x"), b"", false), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn leftovers_of_killed_runs_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        let hour_ago = std::time::SystemTime::now() - ABANDONED - Duration::from_secs(60);
+        // No process has this number: the kernel's largest is smaller.
+        let (gone, alive) = (u32::MAX, std::process::id());
+        let random = "0123456789abcdef";
+        let make = |name: String, old: bool| {
+            let file = File::create(folder.path().join(&name)).unwrap();
+            if old {
+                file.set_modified(hour_ago).unwrap();
+            }
+            name
+        };
+        let abandoned = make(format!(".a.key.{gone}-{random}.part"), true);
+        let others = [
+            make(format!(".a.key.{gone}-fedcba9876543210.part"), false),
+            make(format!(".a.key.{alive}-{random}.part"), true),
+            make(format!(".b.key.{gone}-{random}.part"), true),
+            make(format!(".a.key.{gone}-{random}.part.txt"), true),
+            make(format!(".a.key.{gone}-xyz.part"), true),
+            make(".a.key.part".to_owned(), true),
+            make(format!("a.key.{gone}-{random}.part"), true),
+        ];
+        let here = |name: &String| folder.path().join(name).exists();
+        write_atomic(&path, b"new", true).unwrap();
+        if Path::new("/proc/self").exists() {
+            assert!(!here(&abandoned));
+        }
+        assert!(others.iter().all(here));
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
     }
 
     #[cfg(unix)]

@@ -285,7 +285,7 @@ impl Compiled {
 
     /// Makes keys of whatever circuit is there.
     pub(crate) fn setup_unchecked(&self, srs: &Srs, options: &SetupOptions) -> Result<Keyed> {
-        let weights = zkloom_circuits::weights(&self.graph)?;
+        let weights = self.circuit.weights(&self.graph)?;
         let shape = self.circuit.circuit.clone();
         let values = (self.circuit.fixed.clone(), weights);
         let (length, log_rows) = (shape.srs_length(), shape.log_rows);
@@ -353,7 +353,7 @@ fn label(identifier: u32, tensor: &IntegerTensor) -> TensorLabel {
 }
 
 /// Labels of the tensors that statements speak of.
-fn labels(circuit: &Circuit, graph: &IntegerGraph) -> Vec<TensorLabel> {
+pub(crate) fn labels(circuit: &Circuit, graph: &IntegerGraph) -> Vec<TensorLabel> {
     let stated = |identifier: u32| {
         circuit.publics.iter().any(|p| p.identifier == identifier)
             || circuit.externals.iter().any(|e| e.identifier == identifier)

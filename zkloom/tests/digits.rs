@@ -34,7 +34,7 @@ fn every_digit_fills_the_trace_with_the_interpreters_values() {
     let compiled = compiled(&CompileOptions::default());
     let graph = compiled.graph();
     let parts = compiled.parts();
-    let weights = zkloom_circuits::weights(graph).unwrap();
+    let weights = parts.weights(graph).unwrap();
     let checker = MockChecker { circuit: &parts.circuit, fixed: &parts.fixed, weights: &weights };
     let samples = all_digits().samples(&graph.tensor(graph.input).shape).unwrap();
     assert_eq!(samples.count(), 1797);

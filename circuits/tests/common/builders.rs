@@ -4,18 +4,16 @@
 #![allow(dead_code)]
 
 use zkloom_backends::CpuBackend;
-use zkloom_circuits::{CompileOptions, Compiled, Visibility, audit, compile, weights};
+use zkloom_circuits::{CompileOptions, Compiled, Visibility, audit, compile};
 use zkloom_model::access::{Access, AccessAxis};
 use zkloom_model::convolution::{Convolution, Window};
-use zkloom_model::integer_graph::{
-    Contraction, IntegerGraph, IntegerOp, Product, TensorId, Term, WeightMatrix,
-};
+use zkloom_model::integer_graph::{Contraction, IntegerGraph, IntegerOp, Product, TensorId, WeightMatrix};
 use zkloom_plonkish::mock::MockChecker;
 use zkloom_plonkish::origin::check_origins;
 use zkloom_prover::{Prover, ProverInput, key, srs};
 use zkloom_verifier::{HashKind, Proof, verify};
 
-use crate::common::{Network, options};
+use super::{Network, Sequence, options, packings};
 
 /// A window with equal padding on both sides.
 pub fn window(kernel: usize, stride: usize, padding: usize) -> Window {
@@ -36,7 +34,7 @@ impl Network {
     /// Another one with other random numbers.
     pub fn seeded(shape: &[usize], shift: u32, seed: u64) -> Self {
         let mut network = Self::new(shape, shift);
-        network.sequence = crate::common::Sequence::new(seed);
+        network.sequence = Sequence::new(seed);
         network
     }
 
@@ -74,27 +72,6 @@ impl Network {
         self.fused(name, vec![product])
     }
 
-    /// A sum of accesses with a factor each, without a bias.
-    pub fn moved(&mut self, name: &str, shape: &[usize], terms: &[(TensorId, i64, Access)]) -> TensorId {
-        let term = |(input, coefficient, access): &(TensorId, i64, Access)| Term {
-            input: *input,
-            coefficient: *coefficient,
-            access: access.clone(),
-        };
-        let terms = terms.iter().map(term).collect();
-        self.node(name, shape, IntegerOp::Sum { terms, bias: Vec::new() })
-    }
-
-    pub fn larger(&mut self, name: &str, left: TensorId, right: TensorId) -> TensorId {
-        let shape = self.shape(left);
-        self.node(name, &shape, IntegerOp::Maximum { left, right })
-    }
-
-    pub fn times(&mut self, name: &str, left: TensorId, right: TensorId) -> TensorId {
-        let shape = self.shape(left);
-        self.node(name, &shape, IntegerOp::Multiply { left, right })
-    }
-
     /// The part of `[C, H, W]` from `start` with steps `step` and shape `shape`.
     pub fn slice(
         &mut self,
@@ -107,7 +84,7 @@ impl Network {
         let own = [shape[1] * shape[2], shape[2], 1];
         let axes: Vec<_> = (0..3).map(|axis| (shape[axis], own[axis], step[axis] * strides[axis])).collect();
         let first = (0..3).map(|axis| start[axis] * strides[axis]).sum();
-        self.moved(name, &shape, &[(input, 1, access(0, first, &axes))])
+        self.access(name, &shape, vec![(input, 1, access(0, first, &axes))])
     }
 
     /// Both along the first axis.
@@ -119,33 +96,33 @@ impl Network {
             (first, 1, access(0, 0, &[(elements, 1, 1)])),
             (second, 1, access(elements, 0, &[(rest, 1, 1)])),
         ];
-        self.moved(name, &shape, &terms)
+        self.access(name, &shape, terms.to_vec())
     }
 
     /// `[C, H, W]` as `[W, H, C]`.
     pub fn transposed(&mut self, name: &str, input: TensorId) -> TensorId {
         let [c, h, w]: [usize; 3] = self.shape(input).try_into().unwrap();
         let axes = [(c, 1, h * w), (h, c, w), (w, h * c, 1)];
-        self.moved(name, &[w, h, c], &[(input, 1, access(0, 0, &axes))])
+        self.access(name, &[w, h, c], vec![(input, 1, access(0, 0, &axes))])
     }
 
     /// Every element twice along both spatial axes.
     pub fn upsampled(&mut self, name: &str, input: TensorId) -> TensorId {
         let [c, h, w]: [usize; 3] = self.shape(input).try_into().unwrap();
         let axes = [(c, 4 * h * w, h * w), (h, 4 * w, w), (2, 2 * w, 0), (w, 2, 1), (2, 1, 0)];
-        self.moved(name, &[c, 2 * h, 2 * w], &[(input, 1, access(0, 0, &axes))])
+        self.access(name, &[c, 2 * h, 2 * w], vec![(input, 1, access(0, 0, &axes))])
     }
 
     /// Sums over all positions of a channel, spread over all positions again.
     pub fn spread_sums(&mut self, name: &str, input: TensorId) -> TensorId {
         let [c, h, w]: [usize; 3] = self.shape(input).try_into().unwrap();
-        let pooled = self.moved(
+        let pooled = self.access(
             &format!("{name}.pool"),
             &[c],
-            &[(input, 1, access(0, 0, &[(c, 1, h * w), (h * w, 0, 1)]))],
+            vec![(input, 1, access(0, 0, &[(c, 1, h * w), (h * w, 0, 1)]))],
         );
         let axes = [(c, h * w, 1), (h * w, 1, 0)];
-        self.moved(name, &[c, h, w], &[(pooled, 1, access(0, 0, &axes))])
+        self.access(name, &[c, h, w], vec![(pooled, 1, access(0, 0, &axes))])
     }
 
     /// Largest of every `kernel x kernel` square at distance `stride`, as a tree of maxima of slices.
@@ -165,7 +142,7 @@ impl Network {
             for pair in parts.chunks(2) {
                 round += 1;
                 next.push(match pair {
-                    [left, right] => self.larger(&format!("{name}.max {round}"), *left, *right),
+                    [left, right] => self.maximum(&format!("{name}.max {round}"), *left, *right),
                     one => one[0],
                 });
             }
@@ -180,16 +157,22 @@ impl Network {
 pub fn compiled(graph: &IntegerGraph, options: &CompileOptions) -> Compiled {
     let compiled = compile(graph, options).unwrap();
     compiled.circuit.validate().unwrap();
-    check_origins(&compiled.circuit, &compiled.fixed, &weights(graph).unwrap()).unwrap();
+    check_origins(&compiled.circuit, &compiled.fixed, &compiled.weights(graph).unwrap()).unwrap();
     audit(&compiled).unwrap();
     compiled
 }
 
+/// [`check_packing`] with rows as they are and with packed ones. Gives the circuit with rows as they are.
+pub fn check(graph: &IntegerGraph, options: &CompileOptions, inputs: &[Vec<i64>]) -> Compiled {
+    let [plain, _] = packings(options).map(|options| check_packing(graph, &options, inputs));
+    plain
+}
+
 /// Witnesses of all inputs hold, and of the last one with any of some sixty cells changed does not. The input is public: of a
 /// private one, elements that nothing reads may be anything.
-pub fn check(graph: &IntegerGraph, options: &CompileOptions, inputs: &[Vec<i64>]) -> Compiled {
+fn check_packing(graph: &IntegerGraph, options: &CompileOptions, inputs: &[Vec<i64>]) -> Compiled {
     let compiled = compiled(graph, &CompileOptions { inputs: Visibility::Public, ..*options });
-    let weights = weights(graph).unwrap();
+    let weights = compiled.weights(graph).unwrap();
     let Compiled { circuit, fixed, .. } = &compiled;
     let checker = MockChecker { circuit, fixed, weights: &weights };
     for input in inputs {
@@ -222,15 +205,20 @@ pub fn check_lanes(network: &mut Network, lanes: &[u32]) {
     check(&network.graph, &options(1), &inputs[..4]);
 }
 
-/// A real proof of the network's last input, of the predicted size and accepted; none for a changed witness.
+/// [`prove_packing`] with rows as they are and with packed ones.
 pub fn prove(network: &mut Network, options: &CompileOptions) {
+    packings(options).iter().for_each(|options| prove_packing(network, options));
+}
+
+/// A real proof of the network's last input, of the predicted size and accepted; none for a changed witness.
+fn prove_packing(network: &mut Network, options: &CompileOptions) {
     let input = network.inputs().pop().unwrap();
     let made = compiled(&network.graph, options);
     let circuit = made.circuit.clone();
     let backend = CpuBackend::new(None).unwrap();
     let mut reference = srs::dev::generate(circuit.srs_length().next_power_of_two().ilog2()).unwrap();
     reference.ensure_lagrange(circuit.log_rows).unwrap();
-    let values = (made.fixed.clone(), weights(&network.graph).unwrap());
+    let values = (made.fixed.clone(), made.weights(&network.graph).unwrap());
     let key = key::generate(&backend, &reference, circuit, values, HashKind::Keccak256).unwrap();
     let witness = made.witness(&network.graph, &input).unwrap();
     let prove = |witness| {

@@ -3,19 +3,20 @@
 // Each test file uses a part of this.
 #![allow(dead_code)]
 
+pub mod builders;
+
 use zkloom_circuits::gadgets::requantise::remainder;
-use zkloom_circuits::{CompileOptions, Compiled, Visibility, WeightVisibility, compile, weights};
+use zkloom_circuits::{CompileOptions, Compiled, Visibility, WeightVisibility, compile};
 use zkloom_model::access::Access;
 use zkloom_model::convolution::Convolution;
 use zkloom_model::integer_graph::{
-    Activation, Contraction, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, Product,
-    TensorId, Term, WeightMatrix,
+    Activation, IntegerGraph, IntegerNode, IntegerOp, IntegerTensor, Interval, TensorId, Term, WeightMatrix,
 };
 use zkloom_model::interval::{channel_intervals, hull};
 use zkloom_model::rounding::requantise;
 use zkloom_plonkish::mock::{Failure, MockChecker};
 use zkloom_plonkish::origin::check_origins;
-use zkloom_plonkish::{Decode, Encode, Witness};
+use zkloom_plonkish::{Decode, Encode, IntegerMatrix, Witness};
 use zkloom_verifier::Proof;
 
 /// A deterministic sequence of integers.
@@ -134,22 +135,13 @@ impl Network {
         self.node(name, shape, op)
     }
 
-    /// Convolutions that are added: inputs with their geometry. Nonzero weights, multipliers 1 to 3, small biases.
+    /// Convolutions that are added: inputs with their geometry.
     pub fn convolution(&mut self, name: &str, rows: usize, parts: &[(TensorId, Convolution)]) -> TensorId {
-        let mut products = Vec::new();
-        let mut shape = Vec::new();
-        for (input, geometry) in parts {
-            let of_input = self.graph.tensor(*input).shape.clone();
-            let columns = geometry.columns(of_input[0]);
-            shape = geometry.output_shape(&of_input, rows).expect("a geometry that fits");
-            let values = (0..rows * columns).map(|_| self.sequence.nonzero(3) as i8).collect();
-            let multipliers = self.sequence.vector(rows, 1, 3);
-            let weights = WeightMatrix { rows, columns, values };
-            let contraction = Contraction::Convolution(geometry.clone());
-            products.push(Product { input: *input, contraction, weights, multipliers });
-        }
-        let bias = self.sequence.vector(rows, -20, 20);
-        self.node(name, &shape, IntegerOp::Linear { products, bias })
+        let product = |(input, geometry): &(TensorId, Convolution)| {
+            self.product(*input, rows, geometry.groups, &geometry.windows)
+        };
+        let products = parts.iter().map(product).collect();
+        self.fused(name, products)
     }
 
     pub fn reshape(&mut self, name: &str, input: TensorId, shape: &[usize]) -> TensorId {
@@ -189,13 +181,13 @@ pub fn visibilities() -> Vec<CompileOptions> {
 pub struct Checked {
     pub compiled: Compiled,
     pub graph: IntegerGraph,
+    pub weights: Vec<IntegerMatrix>,
 }
 
 impl Checked {
     pub fn failures(&self, witness: &Witness) -> Vec<Failure> {
-        let weights = weights(&self.graph).unwrap();
         let Compiled { circuit, fixed, .. } = &self.compiled;
-        MockChecker { circuit, fixed, weights: &weights }.check(witness, 3)
+        MockChecker { circuit, fixed, weights: &self.weights }.check(witness, 3)
     }
 
     fn advice_of(&self, tensor_column: u32) -> usize {
@@ -297,11 +289,25 @@ impl Checked {
     }
 }
 
-/// Compiles, checks shape and origins, checks the witness of every input, and that tampered witnesses of the last one are
-/// noticed.
+/// The same options with matrix rows as they are, and with as many as possible packed into one.
+pub fn packings(options: &CompileOptions) -> [CompileOptions; 2] {
+    [Some(0), Some(1 << 16)].map(|packing| CompileOptions { packing, ..*options })
+}
+
+/// Compiles with rows as they are and with packed ones, checks shape and origins, checks the witness of every input, and that
+/// tampered witnesses of the last one are noticed. Gives the circuit with rows as they are.
 pub fn check_layer(graph: &IntegerGraph, options: &CompileOptions, inputs: &[Vec<i64>]) -> Checked {
+    let [plain, packed] = packings(options).map(|options| check_compiled(graph, &options, inputs));
+    let intervals = |checked: &Checked| -> Vec<_> {
+        checked.compiled.circuit.tensors.iter().map(|tensor| tensor.interval).collect()
+    };
+    assert_eq!(intervals(&plain), intervals(&packed), "packing changes no interval");
+    plain
+}
+
+fn check_compiled(graph: &IntegerGraph, options: &CompileOptions, inputs: &[Vec<i64>]) -> Checked {
     let compiled = compile(graph, options).unwrap();
-    let matrices = weights(graph).unwrap();
+    let matrices = compiled.weights(graph).unwrap();
     compiled.circuit.validate().unwrap();
     check_origins(&compiled.circuit, &compiled.fixed, &matrices).unwrap();
     assert_eq!(Compiled::from_slice(&compiled.to_vec()), Ok(compiled.clone()));
@@ -310,7 +316,7 @@ pub fn check_layer(graph: &IntegerGraph, options: &CompileOptions, inputs: &[Vec
         assert_eq!((matrix.rows as usize, matrix.columns), (values.rows(), values.width));
     }
     assert_eq!(compiled.report().proof_bytes, Proof::encoded_length(&compiled.circuit) as u64);
-    let checked = Checked { compiled, graph: graph.clone() };
+    let checked = Checked { compiled, graph: graph.clone(), weights: matrices };
     for input in inputs {
         let witness = checked.compiled.witness(graph, input).unwrap();
         checked.check_values(&witness, input);

@@ -229,8 +229,8 @@ fn claim(kind: Kind, places: &BTreeMap<&'static str, Place>, matrix: u32) -> Cla
             },
         ),
         Kind::Depthwise => {
-            let channel =
-                |index: u32| ConstantOnes { scale: role(ROLE_CHANNEL, index), ..ones(18 + index, square()) };
+            // Both channels' biases are one run along the matrix's columns.
+            let channels = position(2, role(ROLE_CHANNEL, 1).times(&Monomial::fold(1)));
             (
                 vec![view(
                     at("y3"),
@@ -248,7 +248,7 @@ fn claim(kind: Kind, places: &BTreeMap<&'static str, Place>, matrix: u32) -> Cla
                         1,
                         image_axes(Monomial::fold(9).times(&role(ROLE_CHANNEL, 1))),
                     )],
-                    ones: vec![channel(0), channel(1)],
+                    ones: vec![ones(18, [vec![channels], square()].concat())],
                 },
             )
         }
