@@ -32,8 +32,8 @@ pub(super) fn cost(count: usize, step: usize, sum: bool) -> usize {
     let vectors = count.div_ceil(LANES);
     match (sum, step) {
         _ if count < SHORTEST => 45_usize.saturating_mul(count).saturating_add(30),
-        (true, 1) => 35_usize.saturating_mul(vectors).saturating_add(130),
-        (true, _) => 70_usize.saturating_mul(vectors).saturating_add(130),
+        (true, 1) => 35_usize.saturating_mul(vectors).saturating_add(230),
+        (true, _) => 70_usize.saturating_mul(vectors).saturating_add(230),
         (false, 1) => 90_usize.saturating_mul(vectors).saturating_add(60),
         (false, _) => 160_usize.saturating_mul(vectors).saturating_add(60),
     }
