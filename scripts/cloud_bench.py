@@ -8,6 +8,7 @@ the others go on.
 import argparse
 import html
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -49,7 +50,7 @@ class Record:
 
     def __init__(self, folder):
         self.path = folder / "record.json"
-        self.data = {"steps": [], "benches": [], "proofs": []}
+        self.data = {"steps": [], "benches": [], "proofs": [], "resident": [], "gpus": []}
 
     def note(self, **values):
         self.data.update(values)
@@ -65,40 +66,120 @@ class Record:
         temporary.replace(self.path)
 
 
-def measure(record, binary, devices, sizes):
-    """`zkloom bench` on each device and size."""
+class Budget:
+    """The time that all steps have together."""
+
+    def __init__(self, minutes):
+        self.end = time.monotonic() + 60 * minutes
+
+    def left(self):
+        return self.end - time.monotonic()
+
+    def limit(self, most=STEP_SECONDS):
+        """Seconds that a step may take."""
+        return max(5, min(most, int(self.left())))
+
+    def allows(self, record, name, least=10):
+        """Whether a step should begin; if not, that is noted."""
+        if self.left() >= least:
+            return True
+        record.add("steps", {"name": name, "ok": True, "seconds": 0, "words": "left out: the time is over"})
+        return False
+
+
+def lines_of(text):
+    """The lines of a program's output that are JSON objects."""
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return [line for line in found if isinstance(line, dict)]
+
+
+def laws(record, folder, devices, budget):
+    """The law suite and large results on each device."""
     for device in devices:
-        for size in sizes:
-            print(f"bench {device} 2^{size}", flush=True)
-            done = run([binary, "bench", "--backend", device, "--log-size", str(size), "--repetitions", "3", "--json"])
-            entry = {"device": device, "log_size": size, "ok": done["ok"], "seconds": done["seconds"]}
-            try:
-                entry["report"] = json.loads(done["out"])
-            except ValueError:
-                entry["ok"] = False
-            if not entry["ok"]:
-                entry["words"] = done["words"] or done["out"][-600:]
-            record.add("benches", entry)
+        if not budget.allows(record, f"laws of {device}"):
+            continue
+        print(f"laws {device}", flush=True)
+        largest = "14" if device == "cpu" else "20"
+        done = run([str(folder / "examples" / "laws"), device, largest], limit=budget.limit(180))
+        entry = {"name": f"laws of {device}", "ok": done["ok"], "seconds": done["seconds"]}
+        if not done["ok"]:
+            entry["words"] = done["out"][-1500:] + done["words"]
+        record.add("steps", entry)
 
 
-def prove(record, binary, devices, models, folder):
+def measure(record, folder, devices, sizes, budget):
+    """Sums and transforms on each device, size by size, for as long as its share of the time lasts."""
+    for place, device in enumerate(devices):
+        if not budget.allows(record, f"sweep of {device}"):
+            continue
+        # Proofs and baselines come afterwards.
+        share = max(10, int((budget.left() - 120) / (len(devices) - place)))
+        own = [size for size in sizes if device != "cpu" or size <= 20]
+        print(f"sweep {device}", flush=True)
+        command = [str(folder / "examples" / "sweep"), device, str(min(share, 120)), *map(str, own)]
+        done = run(command, limit=budget.limit(2 * min(share, 120)))
+        entry = {"device": device, "log_size": own[-1], "ok": done["ok"], "seconds": done["seconds"], "words": done["words"]}
+        # What was printed before a failure counts.
+        entry["report"] = {"operations": lines_of(done["out"])}
+        record.add("benches", entry)
+
+
+def baseline(record, folder, sizes, budget):
+    """sppark on the same GPU, where there are a GPU and nvcc."""
+    if not record.data["gpus"] or not budget.allows(record, "sppark", 60):
+        return
+    print("sppark", flush=True)
+    script = [sys.executable, str(ROOT / "scripts" / "sppark_baseline.py"), str(folder / "sppark"), *map(str, sizes)]
+    done = run(script, limit=budget.limit(240))
+    entry = {"device": "sppark", "log_size": sizes[-1], "ok": done["ok"], "seconds": done["seconds"], "words": done["words"]}
+    entry["report"] = {"operations": lines_of(done["out"])}
+    record.add("benches", entry)
+
+
+def whole(record, binary, devices, budget):
+    """`zkloom bench` for its proof of a dense network, with the key resident."""
+    for device in devices:
+        if not budget.allows(record, f"bench of {device}", 20):
+            continue
+        print(f"bench {device}", flush=True)
+        command = [binary, "bench", "--backend", device, "--log-size", "10", "--repetitions", "3", "--json"]
+        done = run(command, limit=budget.limit(120))
+        entry = {"name": f"bench of {device}", "ok": done["ok"], "seconds": done["seconds"]}
+        try:
+            proof = json.loads(done["out"])["proof"]
+            record.add("resident", {"device": device, **proof})
+        except (ValueError, KeyError):
+            entry["ok"], entry["words"] = False, done["words"] or done["out"][-600:]
+        record.add("steps", entry)
+
+
+def prove(record, binary, devices, models, folder, budget):
     """Compiles, sets up and proves each network on each device: cold, with the key's upload, in a process of its own."""
     for model, calibration, sample in models:
         name = Path(model).stem
+        if not budget.allows(record, f"proofs of {name}", 20):
+            continue
         circuit, keys = folder / f"{name}.circuit", folder / f"{name}-keys"
         steps = (
             [binary, "compile", str(model), "--calibration", str(calibration), "-o", str(circuit)],
             [binary, "setup", str(circuit), "-o", str(keys)],
         )
         for step in steps:
-            done = run(step)
+            done = run(step, limit=budget.limit())
             record.add("steps", {"name": f"{step[1]} {name}", "ok": done["ok"], "seconds": done["seconds"]})
         for device in devices:
+            if not budget.allows(record, f"proof of {name} on {device}"):
+                continue
             print(f"prove {name} on {device}", flush=True)
             proof = folder / f"{name}.proof"
             command = [binary, "prove", "--key", str(keys / "proving.key"), "--input", str(sample), "-o", str(proof)]
-            runs = [run([*command, "--backend", device, "--json"]) for _ in range(2)]
-            verified = run([binary, "verify", "--key", str(keys / "verification.key"), "--proof", str(proof)])
+            runs = [run([*command, "--backend", device, "--json"], limit=budget.limit()) for _ in range(2)]
+            verified = run([binary, "verify", "--key", str(keys / "verification.key"), "--proof", str(proof)], limit=budget.limit(60))
             entry = {"network": name, "device": device, "ok": all(r["ok"] for r in runs) and verified["ok"]}
             try:
                 reports = [json.loads(r["out"]) for r in runs]
@@ -157,8 +238,8 @@ def sections(record, price):
     rows = [(d["name"], "yes" if d["available"] else "no", d["description"], ", ".join(d.get("composed", [])) or "-")
             for d in record.get("devices", [])]
     yield "Devices", table(("device", "usable", "description", "done by the processor"), rows), []
-    yield "Tests", table(("step", "outcome", "seconds"),
-                         [(s["name"], "passed" if s["ok"] else "FAILED", s["seconds"]) for s in record["steps"]]), []
+    outcome = lambda step: (step.get("words") or "passed") if step["ok"] else "FAILED"
+    yield "Steps", table(("step", "outcome", "seconds"), [(s["name"], outcome(s), s["seconds"]) for s in record["steps"]]), []
     names = sorted({rate["operation"] for bench in record["benches"] for rate in (bench.get("report") or {}).get("operations", [])})
     for name in names:
         lines = series(record, name)
@@ -177,6 +258,8 @@ def sections(record, price):
                      f"{warm['upload_seconds']:.3f}", f"{moved['uploaded'] / 1e6:.1f} / {moved['downloaded'] / 1e6:.2f}", cost))
     heads = ("network", "device", "first s", "second s", "of which key upload s", "MB up / down", "millionths of USD")
     yield "Whole proofs, process by process", table(heads, rows), []
+    rows = [(p["device"], p["network"], f"{p['prove_milliseconds']:.1f}", f"{p['verify_milliseconds']:.1f}") for p in record["resident"]]
+    yield "Proofs of a dense network, with the key resident", table(("device", "network", "prove ms", "verify ms"), rows), []
     failed = [b for b in record["benches"] if not b["ok"]]
     if failed:
         yield "What failed", table(("device", "size", "last words"), [(b["device"], b["log_size"], b["words"].replace("\n", " ")) for b in failed]), []
@@ -212,29 +295,40 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "target" / "cloud-bench", help="folder for the results")
     parser.add_argument("--price", type=float, help="price of the machine in USD per hour")
-    parser.add_argument("--log-sizes", default="16,18,20,22", help="sizes of multi-scalar multiplications; transforms go four times as far")
+    parser.add_argument("--minutes", type=float, default=10, help="time for all of it; what is not begun by then is left out")
+    parser.add_argument("--log-sizes", default="16,18,20,22,24,26", help="sizes of sums and transforms, rising")
     parser.add_argument("--models", type=Path, help="folder that scripts/ladder.py filled")
-    parser.add_argument("--binary", type=Path, help="a zkloom to measure instead of one built here")
-    parser.add_argument("--skip-tests", action="store_true", help="no law suite")
+    parser.add_argument("--binaries", type=Path, help="folder with zkloom, examples/laws and examples/sweep instead of building them")
+    parser.add_argument("--skip-tests", action="store_true", help="no laws")
     return parser.parse_args()
+
+
+def build(record, budget):
+    """The folder with the programs, or nothing."""
+    print("building", flush=True)
+    commands = (
+        ["cargo", "build", "--release", "--locked", "-p", "zkloom-cli", "-p", "zkloom-backends", "--all-features"],
+        ["cargo", "build", "--release", "--locked", "-p", "zkloom-backends", "--all-features", "--examples"],
+    )
+    for command in commands:
+        done = run(command, limit=budget.limit())
+        record.add("steps", {"name": " ".join(command[:2] + command[-2:]), "ok": done["ok"], "seconds": done["seconds"]})
+        if not done["ok"]:
+            print(done["words"], file=sys.stderr)
+            return None
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 
 
 def main():
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
-    record = Record(options.out)
+    record, budget = Record(options.out), Budget(options.minutes)
     record.note(machine=f"{platform.processor() or platform.machine()}, {platform.platform()}", gpus=gpu(),
                 commit=words_of(["git", "rev-parse", "HEAD"]), command=" ".join(sys.argv), date=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))
-    binary = options.binary
-    if binary is None:
-        print("building", flush=True)
-        done = run(["cargo", "build", "--release", "--locked", "-p", "zkloom-cli", "--all-features"], limit=3600)
-        record.add("steps", {"name": "build", "ok": done["ok"], "seconds": done["seconds"]})
-        if not done["ok"]:
-            print(done["words"], file=sys.stderr)
-            return 1
-        binary = ROOT / "target" / "release" / "zkloom"
-    binary = str(binary)
+    folder = options.binaries or build(record, budget)
+    if folder is None:
+        return 1
+    binary = str(folder / "zkloom")
     doctor = run([binary, "doctor", "--json"])
     try:
         found = json.loads(doctor["out"])["devices"]
@@ -243,14 +337,17 @@ def main():
         return 1
     record.note(devices=found)
     usable = [device["name"] for device in found if device["available"] and not device.get("software")]
+    # Accelerators first: the processor is the one that can wait.
+    usable = [name for name in usable if name != "cpu"] + ["cpu"]
     if usable == ["cpu"]:
         print("no accelerator can be used here; the processor alone is measured", flush=True)
+    sizes = sorted(int(size) for size in options.log_sizes.split(","))
     if not options.skip_tests:
-        print("law suites", flush=True)
-        done = run(["cargo", "test", "--release", "--locked", "-p", "zkloom-backends", "--all-features"], limit=3600)
-        record.add("steps", {"name": "law suites of all devices", "ok": done["ok"], "seconds": done["seconds"]})
-    measure(record, binary, usable, [int(size) for size in options.log_sizes.split(",")])
-    prove(record, binary, usable, find_models(options.models), options.out)
+        laws(record, folder, usable, budget)
+    measure(record, folder, usable, sizes, budget)
+    prove(record, binary, usable, find_models(options.models), options.out, budget)
+    baseline(record, options.out, sizes, budget)
+    whole(record, binary, usable, budget)
     write_report(record.data, options.out, options.price)
     failed = [s for kind in ("steps", "benches", "proofs") for s in record.data[kind] if not s["ok"]]
     print(f"wrote {options.out}/record.json, report.md and report.html; {len(failed)} steps failed")

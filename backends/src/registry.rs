@@ -98,7 +98,7 @@ pub struct DeviceReport {
     /// Whether it is the processor in another guise.
     pub software: bool,
     /// Methods that the processor does for it.
-    pub composed: Vec<&'static str>,
+    pub composed: Vec<String>,
 }
 
 /// A kind of device.
@@ -167,7 +167,10 @@ fn open_some_cuda(which: Option<&str>) -> Result<AnyBackend> {
         [only] => Ok(AnyBackend::Cuda(CudaBackend::open(only)?)),
         _ => {
             let members = numbers.into_iter().map(CudaBackend::open).collect::<Result<_>>()?;
-            Ok(AnyBackend::SeveralCuda(Several::new(name(), members)?))
+            let several = Several::new(name(), members)?;
+            // Whoever puts another driver in the place of NVIDIA's wants to see several devices at work, on whatever few points.
+            let emulated = std::env::var_os(crate::cuda::DRIVER_VARIABLE).is_some();
+            Ok(AnyBackend::SeveralCuda(if emulated { several.with_least_part(1) } else { several }))
         }
     }
 }
@@ -265,7 +268,7 @@ pub fn choose(name: &str, threads: Option<usize>) -> Result<AnyBackend> {
 
 /// Every device that was found here, tested or not.
 pub fn found() -> Vec<Found> {
-    found_of(&KINDS.map(|kind| kind.name))
+    found_of(&kinds())
 }
 
 /// The devices of these kinds that were found here; other kinds' libraries are not even loaded.
@@ -274,9 +277,19 @@ pub fn found_of(kinds: &[&str]) -> Vec<Found> {
     asked.flat_map(|kind| (kind.find)().unwrap_or_default()).collect()
 }
 
+/// Names of all kinds, in the order of a report.
+pub fn kinds() -> [&'static str; 4] {
+    KINDS.map(|kind| kind.name)
+}
+
 /// A report on every device, and on every kind without one, for a human who wonders what can be used here. Devices are opened
 /// and tested for it.
 pub fn list() -> Vec<DeviceReport> {
+    list_of(&kinds())
+}
+
+/// The same for these kinds; other kinds' libraries are not even loaded.
+pub fn list_of(kinds: &[&str]) -> Vec<DeviceReport> {
     let refused = |name: String, description: String| DeviceReport {
         name,
         available: false,
@@ -292,7 +305,7 @@ pub fn list() -> Vec<DeviceReport> {
             description: found.description,
             memory: found.memory,
             software: found.software,
-            composed: backend.capabilities().composed,
+            composed: backend.capabilities().composed.into_iter().map(str::to_owned).collect(),
         },
         Err(error) => refused(found.name, error.to_string()),
     };
@@ -301,7 +314,7 @@ pub fn list() -> Vec<DeviceReport> {
         Ok(found) => found.into_iter().map(tested).collect(),
         Err(error) => vec![refused(kind.name.to_owned(), error.to_string())],
     };
-    KINDS.iter().flat_map(of_kind).collect()
+    KINDS.iter().filter(|kind| kinds.contains(&kind.name)).flat_map(of_kind).collect()
 }
 
 /// Known answers: a transform and a multi-scalar multiplication whose results follow from a sum.

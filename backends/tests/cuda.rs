@@ -10,7 +10,7 @@ use ark_bn254::{Fq, Fr, G1Affine, G1Projective};
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField, Zero};
 use emulation::{Emulation, library};
-use zkloom_backends::cuda::CudaBackend;
+use zkloom_backends::cuda::{CudaBackend, CudaBases, Multiples};
 use zkloom_backends::laws::{self, Method, Options};
 use zkloom_backends::{Backend, BackendError, CpuBackend, DeviceVector, Direction};
 
@@ -102,6 +102,71 @@ fn sums_of_points_are_the_processors() {
         let expected = cpu.msm_integers(&theirs, &[&cpu.upload_integers(&integers).unwrap()]).unwrap();
         assert_eq!(found, expected, "{len}, integers");
     }
+}
+
+/// Sums over bases of a device, for awkward scalars and integers, beside the processor's.
+fn check_sums(device: &CudaBackend, bases: &CudaBases, points: &[G1Affine], what: &str) {
+    let cpu = cpu();
+    let theirs = cpu.upload_bases(points).unwrap();
+    let all = points.len();
+    let integers: Vec<i64> =
+        (0..all as i64).map(|index| (index * 0x9e37_79b9_7f4a % 4001 - 2000) << 30).collect();
+    for len in [all, 1, 2048] {
+        for scalars in [elements(len, 3), vec![-Fr::from(5u64); len], vec![-Fr::ONE; len]] {
+            let found = device.msm(bases, &[&device.upload(&scalars).unwrap()]).unwrap();
+            let expected = cpu.msm(&theirs, &[&cpu.upload(&scalars).unwrap()]).unwrap();
+            assert_eq!(found, expected, "{what}, {len}");
+        }
+        for integers in [&integers[..len], &vec![i64::MIN; len], &vec![1; len]] {
+            let found = device.msm_integers(bases, &[&device.upload_integers(integers).unwrap()]).unwrap();
+            let expected = cpu.msm_integers(&theirs, &[&cpu.upload_integers(integers).unwrap()]).unwrap();
+            assert_eq!(found, expected, "{what}, {len} integers");
+        }
+    }
+}
+
+/// With multiples of the bases sums are the same, whether all windows fit the memory at once or not.
+#[test]
+fn sums_with_multiples_are_the_processors() {
+    let Some(emulation) = Emulation::new("multiples", 2) else { return };
+    let mut points = points(3000);
+    points[17] = G1Affine::zero();
+    points[19] = -points[18];
+    emulation.limit(1, 6 << 20);
+    for (number, what) in ["all windows at once", "some windows"].into_iter().enumerate() {
+        let device = emulation.device(number);
+        device.set_multiples(Multiples::Always);
+        let bases = device.upload_bases(&points).unwrap();
+        assert!(bases.levels() > 10, "{what}: {}", bases.levels());
+        check_sums(&device, &bases, &points, what);
+    }
+    let device = emulation.device(0);
+    for when in [Multiples::Never, Multiples::Automatic] {
+        device.set_multiples(when);
+        device.expect(u64::MAX);
+        assert_eq!(device.upload_bases(&points).unwrap().levels(), 1, "what is expected leaves no room");
+    }
+    device.expect(1 << 20);
+    assert!(device.upload_bases(&points).unwrap().levels() > 10, "there is room");
+}
+
+/// With hardly any memory a sum is made of pieces; with even less it says what it needs.
+#[test]
+fn sums_need_little_memory() {
+    let Some(emulation) = Emulation::new("pieces", 1) else { return };
+    let (device, cpu) = (emulation.device(0), cpu());
+    device.set_multiples(Multiples::Never);
+    let points = points(1 << 14);
+    let (ours, theirs) = (device.upload_bases(&points).unwrap(), cpu.upload_bases(&points).unwrap());
+    let scalars = elements(1 << 14, 3);
+    let vector = device.upload(&scalars).unwrap();
+    let held = (64 + 32) << 14;
+    emulation.limit(0, held + device.least_scratch(1 << 14));
+    let found = device.msm(&ours, &[&vector]).unwrap();
+    assert_eq!(found, cpu.msm(&theirs, &[&cpu.upload(&scalars).unwrap()]).unwrap());
+    emulation.limit(0, held + device.least_scratch(1 << 14) / 4);
+    let error = device.msm(&ours, &[&vector]).expect_err("it has too little");
+    assert!(matches!(error, BackendError::OutOfMemory { needed, .. } if needed > 1000), "{error}");
 }
 
 /// Elements whose limbs as stored are awkward: ends of the range, and limbs of zeros and ones.

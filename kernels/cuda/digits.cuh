@@ -1,6 +1,7 @@
 // Signed digits of scalars, sorted by bucket (a counting sort). A scalar s is written with digits from -2^(bits-1) to 2^(bits-1) - 1
 // in windows of so many bits: with the bias, 2^(bits-1) in every window, the digits of s + bias are those of s plus 2^(bits-1), so
-// that no carries are handed on. Bucket = window * 2^(bits-1) + |digit| - 1; digits of zero have none.
+// that no carries are handed on. Bucket = window * 2^(bits-1) + |digit| - 1; digits of zero have none. Where every base's multiples
+// by the windows' weights are at hand, all windows share the buckets of one, and a digit's base is its window's multiple.
 #pragma once
 #include "vectors.cuh"
 
@@ -12,6 +13,8 @@ struct Cut {
     u32 windows;
     u32 window_bits;
     u32 bias[10];
+    // Bases from one window's multiples to the next one's; zero where there are none.
+    u64 stride;
 };
 
 DEVICE void take_limbs(u32* limbs, const void* scalars, u64 index, const Cut& cut) {
@@ -53,14 +56,14 @@ KERNEL(256) void count_digits(u32* counts, const void* scalars, Cut cut) {
     take_limbs(limbs, scalars, index, cut);
     for (u32 window = 0; window < cut.windows; window++) {
         int digit = digit_in(limbs, cut.first_window + window, cut.window_bits);
-        if (digit != 0) atomicAdd(&counts[bucket_of(digit, window, cut.window_bits)], 1u);
+        if (digit != 0) atomicAdd(&counts[bucket_of(digit, cut.stride ? 0 : window, cut.window_bits)], 1u);
     }
 }
 
 struct Sorted {
     u32 bucket;
-    // Scalar, with the digit's sign in the top bit.
-    u32 scalar;
+    // Number of the base, with the digit's sign in the top bit.
+    u32 base;
 };
 
 // `counts` holds where each bucket's next entry goes; afterwards, where the next bucket begins.
@@ -72,8 +75,9 @@ KERNEL(256) void sort_digits(Sorted* sorted, u32* counts, const void* scalars, C
     for (u32 window = 0; window < cut.windows; window++) {
         int digit = digit_in(limbs, cut.first_window + window, cut.window_bits);
         if (digit == 0) continue;
-        u32 bucket = bucket_of(digit, window, cut.window_bits);
-        Sorted entry = {bucket, (u32)index | (digit < 0 ? 0x80000000u : 0)};
+        u32 bucket = bucket_of(digit, cut.stride ? 0 : window, cut.window_bits);
+        u32 base = (u32)(index + cut.stride * (cut.first_window + window));
+        Sorted entry = {bucket, base | (digit < 0 ? 0x80000000u : 0)};
         sorted[atomicAdd(&counts[bucket], 1u)] = entry;
     }
 }

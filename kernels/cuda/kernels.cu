@@ -2,6 +2,7 @@
 #include "boxes.cuh"
 #include "checks.cuh"
 #include "interpreter.cuh"
+#include "multiples.cuh"
 #include "rows.cuh"
 #include "scan.cuh"
 #include "sums.cuh"

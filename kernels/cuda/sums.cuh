@@ -40,8 +40,8 @@ KERNEL(128) void sum_sorted(Point* buckets, Entry* ends, const Sorted* sorted, c
             run = entry.bucket;
             sum = identity();
         }
-        Affine base = bases[entry.scalar & 0x7fffffffu];
-        if (entry.scalar >> 31) base.y = negated<Base>(base.y);
+        Affine base = bases[entry.base & 0x7fffffffu];
+        if (entry.base >> 31) base.y = negated<Base>(base.y);
         sum = sum_of(sum, base);
     }
     write_entry(&ends[2 * number + (first ? 0 : 1)], run, sum);

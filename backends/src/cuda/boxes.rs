@@ -23,8 +23,9 @@ const ACCUMULATOR: usize = 64;
 const MOST_ITEMS: usize = 1 << 29;
 const MOST_ENTRIES: usize = 1 << 25;
 
-/// Most accumulators (4 GiB).
+/// Most accumulators (4 GiB), and those that there is always memory for.
 const MOST_ACCUMULATORS: usize = 1 << 26;
+const FEW_ACCUMULATORS: usize = 1 << 16;
 
 /// Boxes as the kernels read them.
 #[derive(Default)]
@@ -154,7 +155,11 @@ impl Device {
     ) -> Result<()> {
         let boxes = self.filled(operation, &bytes(&layout.boxes))?;
         let axes = self.filled(operation, &bytes(&layout.axes))?;
-        let window = MOST_ACCUMULATORS.min(high + 1 - low);
+        let mut window = MOST_ACCUMULATORS.min(high + 1 - low);
+        if window > FEW_ACCUMULATORS {
+            let room = self.free_memory(operation)? / 2 / ACCUMULATOR as u64;
+            window = window.min(usize::try_from(room).unwrap_or(window)).max(FEW_ACCUMULATORS);
+        }
         let sums = self.allocate(operation, window, ACCUMULATOR)?;
         for low in (low..=high).step_by(window) {
             let window = window.min(high + 1 - low);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zkloom_kernels::cuda::{FATBIN, KERNELS};
 
 use super::driver::{Arguments, Called, Driver, Failure, Grid, Handle};
+use super::multiples::{Allowance, Multiples};
 use super::staging::Staging;
 use crate::backend::Result;
 use crate::error::BackendError;
@@ -39,6 +40,8 @@ pub struct Device {
     /// Blocks that are free again, by size; everything runs in one stream, so that their next user comes after their last.
     free: Mutex<BTreeMap<usize, Vec<u64>>>,
     staging: Staging,
+    /// Memory for multiples of bases.
+    pub allowance: Allowance,
     /// Name as in `--backend`.
     pub name: String,
     /// The device in words.
@@ -169,6 +172,7 @@ impl Device {
             kernels,
             free: Mutex::default(),
             staging: Staging::default(),
+            allowance: Allowance::new(Multiples::from_environment()),
             name,
             description,
             memory: memory.unwrap_or(0),

@@ -15,8 +15,9 @@ use crate::error::BackendError;
 /// Registers that a thread can keep for itself; the kernel has the same.
 const OWN_REGISTERS: usize = 16;
 
-/// Most threads of a program with more registers, which lie in scratch memory.
+/// Most threads of a program with more registers, which lie in scratch memory; fewer if that would be more than so many bytes.
 const MOST_THREADS: usize = 1 << 17;
+const MOST_SCRATCH: usize = 1 << 29;
 
 impl Device {
     /// Runs a checked program on `rows` rows.
@@ -53,7 +54,8 @@ impl Device {
         if registers <= OWN_REGISTERS {
             self.launch(operation, "run_few", (rows, FEWER_THREADS), &arguments)?;
         } else {
-            let threads = rows.min(MOST_THREADS).next_multiple_of(FEWER_THREADS as usize);
+            let most = MOST_THREADS.min(MOST_SCRATCH / (registers * ELEMENT));
+            let threads = rows.min(most.max(1)).next_multiple_of(FEWER_THREADS as usize);
             let scratch = self.allocate(operation, threads.saturating_mul(registers), ELEMENT)?;
             let arguments = arguments.word(scratch.address());
             self.launch(operation, "run_many", (threads, FEWER_THREADS), &arguments)?;

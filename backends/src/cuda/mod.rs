@@ -13,6 +13,7 @@ mod device;
 mod driver;
 mod interpret;
 mod msm;
+mod multiples;
 mod rows;
 mod scan;
 mod staging;
@@ -35,6 +36,7 @@ use device::Device;
 pub use driver::DRIVER_VARIABLE;
 pub use msm::CudaBases;
 use msm::Scalars;
+pub use multiples::{MULTIPLES_VARIABLE, Multiples};
 use scan::Scan;
 use transform::Tables;
 pub use vectors::{CudaIntegers, CudaScalars};
@@ -72,6 +74,12 @@ impl CudaBackend {
     pub fn with_driver(library: &Path, number: usize) -> Result<Self> {
         let device = Device::open(library, number)?;
         Ok(Self { tables: Tables::default(), device })
+    }
+
+    /// Says when multiples of bases that are uploaded from now on are kept for faster sums; at first, what the environment
+    /// variable [`MULTIPLES_VARIABLE`] says.
+    pub fn set_multiples(&self, when: Multiples) {
+        self.device.allowance.set(when);
     }
 
     /// Waits until everything that was asked for is done.
@@ -150,6 +158,17 @@ impl Backend for CudaBackend {
 
     fn free_memory(&self) -> Result<Option<u64>> {
         self.device.free_memory("free_memory").map(Some)
+    }
+
+    fn least_scratch(&self, bases: usize) -> u64 {
+        msm::least_scratch(bases)
+    }
+
+    fn expect(&self, bytes: u64) {
+        // A device that doesn't tell its memory will tell so again when it is asked for some.
+        if let Ok(free) = self.device.free_memory("expect") {
+            self.device.allowance.expect(free, bytes);
+        }
     }
 
     fn upload(&self, values: &[Fr]) -> Result<CudaScalars> {

@@ -9,14 +9,15 @@ use ark_ff::{BigInt, PrimeField, Zero};
 
 use super::device::{Buffer, Device};
 use super::driver::Arguments;
+use super::multiples::Levels;
 use super::vectors::{CudaIntegers, CudaScalars, FEWER_THREADS, THREADS};
 use crate::backend::{DeviceVector, Result};
 use crate::error::BackendError;
 use crate::sums::{affine, put_together};
 
 /// Bytes of an affine point, of one with denominators, of a sorted digit, and of a level's entry.
-const AFFINE: usize = 64;
-const POINT: usize = 128;
+pub const AFFINE: usize = 64;
+pub const POINT: usize = 128;
 const SORTED: usize = 8;
 const ENTRY: usize = 144;
 
@@ -36,13 +37,24 @@ const WINDOW_BITS: core::ops::RangeInclusive<u32> = 3..=20;
 const MOST_SCALARS: usize = 1 << 26;
 
 /// Most bytes of scratch memory.
-const MOST_SCRATCH: u64 = 8 << 30;
+pub const MOST_SCRATCH: u64 = 8 << 30;
 
-/// Points on the device.
+/// Scalars that are cut together at least, however little memory there is.
+const LEAST_SCALARS: usize = 1 << 12;
+
+/// Points on the device, and their multiples where there is memory for them.
 #[derive(Debug)]
 pub struct CudaBases {
     buffer: Buffer,
     len: usize,
+    levels: Levels,
+}
+
+impl CudaBases {
+    /// Levels of multiples that are kept, the bases themselves being the first.
+    pub fn levels(&self) -> u32 {
+        self.levels.count
+    }
 }
 
 impl DeviceVector for CudaBases {
@@ -87,6 +99,12 @@ impl Scalars<'_> {
     }
 }
 
+/// The work of a sum, in additions: so many entries are sorted into buckets of which there are several sets. Weighing a bucket
+/// takes two additions, which are dearer than one of an affine point.
+pub fn work(entries: u64, sets: u32, window_bits: u32) -> u64 {
+    entries + u64::from(sets) * (3 << (window_bits - 1))
+}
+
 /// How scalars are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Plan {
@@ -95,34 +113,59 @@ struct Plan {
     windows: u32,
     /// Windows that are done together.
     together: u32,
+    /// Bases from one level of multiples to the next; zero where every window has buckets of its own.
+    stride: usize,
 }
 
 impl Plan {
-    /// The cheapest windows; `None` if not even one window fits `room` bytes.
-    fn new(len: usize, bits: u32, room: u64) -> Option<Self> {
-        let cost = |window_bits: &u32| {
-            // Weighing a bucket takes two additions, which are dearer than one of an affine point.
-            u64::from(bits.div_ceil(*window_bits)) * (len as u64 + (3 << (window_bits - 1)))
+    /// The cheapest windows over `bases` bases with multiples; `None` if not even one window fits `room` bytes.
+    fn new(len: usize, bits: u32, room: u64, (bases, levels): (usize, Levels)) -> Option<Self> {
+        let cost = |window_bits: u32| {
+            let windows = bits.div_ceil(window_bits);
+            work(u64::from(windows) * len as u64, windows, window_bits)
         };
-        let window_bits = WINDOW_BITS.min_by_key(cost)?;
-        let windows = bits.div_ceil(window_bits);
-        let one = Self { len, window_bits, windows, together: 1 };
-        let together =
-            u64::from(windows).min(room / one.scratch()).min(u64::from(u32::MAX) / len.max(1) as u64);
-        (together > 0).then_some(Self { together: together as u32, ..one })
+        let window_bits = WINDOW_BITS.min_by_key(|&window_bits| cost(window_bits))?;
+        let own = Self { len, window_bits, windows: bits.div_ceil(window_bits), together: 1, stride: 0 };
+        let shared = Self {
+            window_bits: levels.window_bits,
+            windows: bits.div_ceil(levels.window_bits),
+            stride: bases,
+            ..own
+        };
+        let cheaper =
+            || work(u64::from(shared.windows) * len as u64, 1, shared.window_bits) < cost(window_bits);
+        let shared = (levels.count > 1 && shared.windows <= levels.count && cheaper()).then_some(shared);
+        shared.and_then(|plan| plan.within(room)).or_else(|| own.within(room))
     }
 
-    /// Buckets of a window.
+    /// The plan with as many windows together as fit.
+    fn within(self, room: u64) -> Option<Self> {
+        let (set, entries) = self.scratch();
+        let most = if self.stride == 0 {
+            room / (set + entries)
+        } else {
+            room.checked_sub(set).map_or(0, |room| room / entries.max(1))
+        };
+        let together = u64::from(self.windows).min(most).min(u64::from(u32::MAX) / self.len.max(1) as u64);
+        (together > 0).then_some(Self { together: together as u32, ..self })
+    }
+
+    /// Buckets of a set.
     fn buckets(&self) -> usize {
         1 << (self.window_bits - 1)
     }
 
-    /// Bytes of scratch memory for each window, roughly: sorted digits, two entries for each piece at two levels and a bit, and a
-    /// bucket's point, count and share of the weighing.
-    fn scratch(&self) -> u64 {
+    /// Sets of buckets for so many windows.
+    fn sets(&self, windows: u32) -> usize {
+        if self.stride == 0 { windows as usize } else { 1 }
+    }
+
+    /// Bytes of scratch memory for each set of buckets and for each window's entries, roughly: a bucket's point, count and share of
+    /// the weighing; sorted digits, two entries for each piece at two levels and a bit.
+    fn scratch(&self) -> (u64, u64) {
         let digits = SORTED + 2 * ENTRY / PIECE + ENTRY / PIECE;
         let bucket = POINT + 8 + 2 * ENTRY / BUCKETS;
-        (self.len * digits + self.buckets() * bucket) as u64 + 4096
+        ((self.buckets() * bucket) as u64 + 4096, (self.len * digits) as u64)
     }
 
     /// Half a window's range at every window, as limbs.
@@ -140,6 +183,7 @@ impl Plan {
         let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
         let mut words = vec![self.len as u64, pair(stored_bits, first), pair(windows, self.window_bits)];
         words.extend(self.bias().chunks_exact(2).map(|limbs| pair(limbs[0], limbs[1])));
+        words.push(self.stride as u64);
         words
     }
 }
@@ -155,7 +199,7 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// The windows' sums, to `results`.
+    /// The windows' sums, to `results`; where they share their buckets, the sum of all that are done together, at the first one.
     fn launch(&self, results: u64) -> Result<()> {
         let Plan { windows, together, .. } = self.plan;
         let mut first = 0;
@@ -169,8 +213,8 @@ impl Product<'_> {
 
     fn launch_windows(&self, group: (u32, u32), results: u64) -> Result<()> {
         let (device, operation, plan) = (self.device, self.operation, &self.plan);
-        let windows = group.1 as usize;
-        let (total, entries) = (plan.buckets() * windows, plan.len * windows);
+        let sets = plan.sets(group.1);
+        let (total, entries) = (plan.buckets() * sets, plan.len * group.1 as usize);
         let sorted = device.allocate(operation, entries, SORTED)?;
         let counts = device.allocate(operation, total + 1, 4)?;
         device.clear(operation, counts.address(), 4 * (total + 1))?;
@@ -198,14 +242,14 @@ impl Product<'_> {
             .word(PIECE as u64);
         device.launch(operation, "sum_sorted", (pieces, FEWER_THREADS), &arguments)?;
         device.sum_runs(operation, (ends, 2 * pieces), buckets.address())?;
-        self.weigh(windows, buckets.address(), results)
+        self.weigh(sets, buckets.address(), results)
     }
 
-    /// Sums of buckets times their digits, for each window.
-    fn weigh(&self, windows: usize, buckets: u64, results: u64) -> Result<()> {
+    /// Sums of buckets times their digits, for each set.
+    fn weigh(&self, sets: usize, buckets: u64, results: u64) -> Result<()> {
         let (device, operation, plan) = (self.device, self.operation, &self.plan);
         let of_window = plan.buckets().div_ceil(BUCKETS);
-        let pieces = of_window * windows;
+        let pieces = of_window * sets;
         let weighed = device.allocate(operation, pieces, ENTRY)?;
         let arguments = Arguments::default()
             .word(weighed.address())
@@ -219,10 +263,23 @@ impl Product<'_> {
     }
 }
 
+/// Bytes that must be free so that so many scalars can be multiplied, in however small pieces. Half of what is free is used.
+pub fn least_scratch(len: usize) -> u64 {
+    let len = len.min(LEAST_SCALARS);
+    let window_bits = WINDOW_BITS.min_by_key(|&bits| {
+        let windows = 255u32.div_ceil(bits);
+        work(u64::from(windows) * len as u64, windows, bits)
+    });
+    let window_bits = window_bits.unwrap_or(3);
+    let (set, entries) = Plan { len, window_bits, windows: 1, together: 1, stride: 0 }.scratch();
+    2 * (set + entries)
+}
+
 impl Device {
     pub fn upload_bases(self: &Arc<Self>, points: &[G1Affine]) -> Result<CudaBases> {
         let operation = "upload_bases";
-        let buffer = self.allocate(operation, points.len(), AFFINE)?;
+        let levels = self.levels(operation, points.len())?;
+        let (buffer, levels) = self.room_for_levels(operation, points.len(), levels)?;
         let mut address = buffer.address();
         for part in points.chunks(1 << 16) {
             let mut bytes = Vec::with_capacity(part.len() * AFFINE);
@@ -234,7 +291,8 @@ impl Device {
             self.write(operation, address, &bytes)?;
             address += bytes.len() as u64;
         }
-        Ok(CudaBases { buffer, len: points.len() })
+        self.fill_levels(operation, &buffer, points.len(), levels)?;
+        Ok(CudaBases { buffer, len: points.len(), levels })
     }
 
     /// Counts become the sums of those before them.
@@ -283,6 +341,24 @@ impl Device {
         Ok(())
     }
 
+    /// How the scalars from `first` on are cut: as many of them as fit the room.
+    fn plan(
+        &self,
+        operation: &'static str,
+        bases: &CudaBases,
+        (scalars, first): (Scalars<'_>, usize),
+        room: u64,
+    ) -> Result<Plan> {
+        let mut len = (scalars.len() - first).min(MOST_SCALARS);
+        loop {
+            match Plan::new(len, scalars.bits(), room, (bases.len, bases.levels)) {
+                Some(plan) => return Ok(plan),
+                None if len > LEAST_SCALARS => len = (len / 2).max(LEAST_SCALARS),
+                None => return Err(self.out_of_memory(operation, least_scratch(len))),
+            }
+        }
+    }
+
     /// The sum for each vector, none of which is longer than the bases.
     pub fn msm(
         self: &Arc<Self>,
@@ -293,14 +369,13 @@ impl Device {
         let room = (self.free_memory(operation)? / 2).min(MOST_SCRATCH);
         let mut products = Vec::new();
         for (owner, &scalars) in vectors.iter().enumerate().filter(|(_, scalars)| scalars.bits() > 0) {
-            for first in (0..scalars.len()).step_by(MOST_SCALARS) {
-                let len = (scalars.len() - first).min(MOST_SCALARS);
-                let plan = Plan::new(len, scalars.bits(), room).ok_or_else(|| {
-                    let least = Plan { len, window_bits: 3, windows: 1, together: 1 };
-                    self.out_of_memory(operation, least.scratch())
-                })?;
-                let bases = bases.buffer.address() + (first * AFFINE) as u64;
-                products.push((owner, Product { device: self, operation, scalars, first, bases, plan }));
+            let mut first = 0;
+            while first < scalars.len() {
+                let plan = self.plan(operation, bases, (scalars, first), room)?;
+                let address = bases.buffer.address() + (first * AFFINE) as u64;
+                products
+                    .push((owner, Product { device: self, operation, scalars, first, bases: address, plan }));
+                first += plan.len;
             }
         }
         let windows: usize = products.iter().map(|(_, product)| product.plan.windows as usize).sum();
@@ -318,7 +393,8 @@ impl Device {
         let mut rest = sums.as_slice();
         for (owner, product) in &products {
             let (own, others) = rest.split_at(product.plan.windows as usize);
-            totals[*owner] += put_together(own, product.plan.window_bits);
+            let bits = if product.plan.stride == 0 { product.plan.window_bits } else { 0 };
+            totals[*owner] += put_together(own, bits);
             rest = others;
         }
         Ok(totals)
@@ -369,18 +445,42 @@ mod tests {
     #[test]
     fn windows_cover_the_scalars_and_fit_the_room() {
         for log_len in [0, 4, 10, 16, 20, 26] {
-            for bits in [3, 10, 66, 255] {
-                for room in [1u64 << 20, 1 << 27, 1 << 33] {
-                    let Some(plan) = Plan::new(1 << log_len, bits, room) else {
-                        assert!((SORTED as u64) << log_len > room / 16, "2^{log_len} in {room} bytes");
-                        continue;
-                    };
-                    assert!(plan.windows * plan.window_bits >= bits && plan.together <= plan.windows);
-                    assert!(u64::from(plan.together) * plan.scratch() <= room);
-                    assert!(u64::from(plan.together) << log_len <= u64::from(u32::MAX));
-                    assert!(plan.windows * plan.window_bits <= 320);
+            let bases = 1usize << log_len;
+            for levels in [Levels::ONE, Levels::new(bases, u64::MAX)] {
+                for bits in [3, 10, 66, 255] {
+                    for room in [1u64 << 20, 1 << 27, 1 << 33] {
+                        check(bases, bits, room, levels);
+                    }
                 }
             }
+        }
+    }
+
+    fn check(bases: usize, bits: u32, room: u64, levels: Levels) {
+        let Some(plan) = Plan::new(bases, bits, room, (bases, levels)) else {
+            assert!((SORTED * bases) as u64 > room / 32, "{bases} in {room} bytes");
+            return;
+        };
+        assert!(plan.windows * plan.window_bits >= bits && plan.together <= plan.windows);
+        let (set, entries) = plan.scratch();
+        let together = u64::from(plan.together);
+        assert!(plan.sets(plan.together) as u64 * set + together * entries <= room);
+        assert!(together * bases as u64 <= u64::from(u32::MAX));
+        assert!(plan.windows * plan.window_bits <= 320);
+        if plan.stride > 0 {
+            assert!(plan.windows <= levels.count && plan.window_bits == levels.window_bits);
+            // The largest base's number and a sign share a word.
+            assert!(plan.windows as usize * bases < 1 << 31);
+        }
+    }
+
+    #[test]
+    fn scratch_for_few_scalars_is_enough_for_many() {
+        for log_len in [0, 10, 12, 13, 20, 26] {
+            let len = 1usize << log_len;
+            let room = least_scratch(len) / 2;
+            let piece = len.min(LEAST_SCALARS);
+            assert!(Plan::new(piece, 255, room, (len, Levels::ONE)).is_some(), "2^{log_len}");
         }
     }
 }

@@ -110,6 +110,10 @@ impl Backend for WgpuBackend {
         &self.device.meter
     }
 
+    fn longest_vector(&self) -> Option<usize> {
+        usize::try_from(self.device.largest_binding / ELEMENT).ok()
+    }
+
     fn upload(&self, values: &[Fr]) -> Result<WgpuScalars> {
         let vector = self.device.vector("upload", values.len())?;
         self.device.write(&vector.buffer, 0, &to_bytes(values));

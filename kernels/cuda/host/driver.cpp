@@ -111,7 +111,8 @@ Function functions[] = {
     PLAIN(count_digits),   PLAIN(sort_digits),  PLAIN(fold_counts),  PLAIN(scan_counts),
     PLAIN(sum_sorted),     PLAIN(sum_entries),  PLAIN(weigh_buckets), PLAIN(check_field),
     PLAIN(write_tables),   PLAIN(accumulate_boxes), PLAIN(settle),   PLAIN(combine_rows),
-    PLAIN(sum_strips),     PLAIN(check_points),   WITH_BARRIERS(transform_layers),
+    PLAIN(sum_strips),     PLAIN(check_points), PLAIN(double_points), PLAIN(flatten_points),
+    WITH_BARRIERS(transform_layers),
 };
 
 // ---- the devices ----

@@ -4,7 +4,7 @@
 //! anew, and a test tells when they are older than their sources.
 
 /// Every kernel by its name.
-pub const KERNELS: [&str; 27] = [
+pub const KERNELS: [&str; 29] = [
     "accumulate_boxes",
     "add_scaled",
     "check_field",
@@ -12,8 +12,10 @@ pub const KERNELS: [&str; 27] = [
     "combine",
     "combine_rows",
     "count_digits",
+    "double_points",
     "double_table",
     "evaluate_strands",
+    "flatten_points",
     "fold_blocks",
     "fold_counts",
     "fold_powers",
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     /// The sources in the order in which the build script hashes them.
-    const SOURCES: [&str; 13] = [
+    const SOURCES: [&str; 14] = [
         include_str!("../../cuda/boxes.cuh"),
         include_str!("../../cuda/checks.cuh"),
         include_str!("../../cuda/device.cuh"),
@@ -56,6 +58,7 @@ mod tests {
         include_str!("../../cuda/field.cuh"),
         include_str!("../../cuda/interpreter.cuh"),
         include_str!("../../cuda/kernels.cu"),
+        include_str!("../../cuda/multiples.cuh"),
         include_str!("../../cuda/point.cuh"),
         include_str!("../../cuda/rows.cuh"),
         include_str!("../../cuda/scan.cuh"),
