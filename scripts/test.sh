@@ -47,7 +47,8 @@ emulated_proofs() {
         for part in device field_bn254 curve_bn254; do
             cp "${CARGO_TARGET_DIR:-target}/debug/libzkloom_icicle_stub.so" "$emulated/lib/libicicle_$part.so" || break
         done
-        ZKLOOM_CUDA_DRIVER="$emulated/driver.so" ICICLE_INSTALL_DIR="$emulated" ZKLOOM_REQUIRE_DEVICES=cuda,icicle \
+        ZKLOOM_CUDA_DRIVER="$emulated/driver.so" ZKLOOM_EMULATED_DEVICES=2 \
+            ICICLE_INSTALL_DIR="$emulated" ZKLOOM_REQUIRE_DEVICES=cuda:all,icicle \
             cargo test --locked --workspace --all-features one_seed_gives_the_same_bytes_on_every_device
         outcome=$?
     fi

@@ -135,11 +135,22 @@ fn measured(devices: &[Found], threads: Option<usize>) -> Vec<Speed> {
 
 /// What is known of every device on this machine, looked for anew; `auto` will do so too the next time.
 pub fn list() -> Vec<DeviceReport> {
+    list_of(&kinds())
+}
+
+/// The same for some of the [`kinds`]. A vendor's library that is broken can end the process instead of reporting an error; whoever
+/// must live on asks for the kinds in processes of their own.
+pub fn list_of(kinds: &[&str]) -> Vec<DeviceReport> {
     if let Ok(store) = Store::from_environment() {
         // Mostly it is not there; a file that can't be removed is looked at again in a day.
         let _ = std::fs::remove_file(store.root().join(FILE));
     }
-    registry::list()
+    registry::list_of(kinds)
+}
+
+/// Kinds of devices, in the order of a report.
+pub fn kinds() -> [&'static str; 4] {
+    registry::kinds()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Proving: a key made resident on a device, and the proofs that it makes there.
 
+mod memory;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::openings::{Opening, Openings};
 use crate::proof_file::ProofFile;
 use crate::session::Keyed;
+pub use memory::DeviceMemory;
 
 /// Failures that a diagnosis lists.
 const LISTED_FAILURES: usize = 4;
@@ -119,7 +122,8 @@ fn is_device_fault(error: &BackendError) -> bool {
 
 impl Keyed {
     /// Makes the key resident on the device that `options` name, and hands it to `work`. The device is given back afterwards.
-    /// If `auto` chose a device that can't hold the key, the processor takes its place.
+    /// If `auto` chose a device that can't hold the key, the processor takes its place. What a proof will need of the device's memory
+    /// is known before anything is sent there, and a device with less is refused with the numbers.
     ///
     /// ```no_run
     /// # fn inputs() -> Vec<Vec<f32>> { Vec::new() }
@@ -178,6 +182,11 @@ impl Keyed {
         work: W,
     ) -> Result<Tried<T, W>> {
         let start = Instant::now();
+        let memory = DeviceMemory::of_key(&self.key, backend)?;
+        if let Err(error) = memory.check() {
+            return Ok(Tried::Refused(KeyError::Backend(error), work));
+        }
+        backend.expect(memory.needed_bytes());
         let prover = match Prover::new(backend, &self.srs, &self.key) {
             Ok(prover) => OnDevice { prover, backend },
             Err(error) => return Ok(Tried::Refused(error, work)),
@@ -372,6 +381,9 @@ pub struct Transfers {
     pub launches: u64,
     /// Operations that the device lacks and the processor did for it.
     pub composed: u64,
+    /// Bytes that went from device to device, where several work together.
+    #[serde(default)]
+    pub moved: u64,
 }
 
 impl Transfers {
@@ -381,6 +393,7 @@ impl Transfers {
             downloaded: meter.downloaded_bytes(),
             launches: meter.launches(),
             composed: meter.composed(),
+            moved: meter.moved_bytes(),
         }
     }
 }

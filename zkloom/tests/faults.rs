@@ -4,7 +4,7 @@ use zkloom::{
     CompileOptions, Dataset, Imported, Keyed, Openings, Proved, QuantisationOptions, SetupOptions, Srs,
 };
 use zkloom_backends::laws::{Faulty, Method};
-use zkloom_backends::{Backend, CpuBackend};
+use zkloom_backends::{Backend, CpuBackend, Several};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
 
@@ -78,6 +78,23 @@ fn a_device_lost_or_full_in_the_middle_of_a_proof_is_replaced_at_once() {
             assert_eq!(second.device(), "cpu");
         }
     }
+}
+
+#[test]
+fn one_of_several_devices_lost_in_the_middle_of_a_proof_is_named_and_the_proof_is_made() {
+    let (keyed, digit) = keyed();
+    for method in [Method::Msm, Method::CosetNtt, Method::Run, Method::Evaluate] {
+        let sound = Faulty::lost(cpu(), Method::RunningProduct, u64::MAX);
+        let several = Several::new("two", vec![sound, Faulty::lost(cpu(), method, 1)]).unwrap();
+        let [first, second] = two(&keyed, &digit, &several.with_least_part(1));
+        assert_eq!((first.device(), first.faults().len()), ("cpu", 1), "{method}");
+        assert!(first.faults()[0].contains("the device is lost"), "{}", first.faults()[0]);
+        assert_eq!(second.device(), "cpu");
+    }
+    let members = (0..2).map(|_| cpu()).collect();
+    let [first, second] = two(&keyed, &digit, &Several::new("two", members).unwrap().with_least_part(1));
+    assert_eq!((first.device(), second.device(), second.faults().len()), ("two", "two", 0));
+    assert!(first.transfers().moved > 0);
 }
 
 #[test]

@@ -1,4 +1,9 @@
 //! `zkloom doctor`: what this machine offers.
+//!
+//! Every kind of accelerator is looked for in a process of its own: a vendor's library that is broken can end the process that loads
+//! it, and such a death is a finding like any other.
+
+mod probe;
 
 use std::path::Path;
 
@@ -15,7 +20,10 @@ use crate::text::{bytes, outline};
 
 /// Reports; the exit code tells whether the processor passed its test.
 pub fn run() -> anyhow::Result<Outcome> {
-    let devices = devices::list();
+    if let Some(outcome) = probe::asked_for() {
+        return Ok(outcome);
+    }
+    let devices: Vec<DeviceReport> = devices::kinds().into_iter().flat_map(probe::kind).collect();
     let healthy = devices.iter().any(|device| device.name == "cpu" && device.available);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let store = Store::from_environment();
@@ -69,6 +77,20 @@ fn device_json(device: &DeviceReport) -> Value {
     json!({
         "name": name, "available": available, "description": description, "memory_bytes": memory,
         "software": software, "composed": composed,
+    })
+}
+
+/// The device that [`device_json`] described.
+fn device_from(json: &Value) -> Option<DeviceReport> {
+    let text = |name: &str| json[name].as_str().map(str::to_owned);
+    let composed = json["composed"].as_array()?.iter().map(|method| method.as_str().map(str::to_owned));
+    Some(DeviceReport {
+        name: text("name")?,
+        available: json["available"].as_bool()?,
+        description: text("description")?,
+        memory: json["memory_bytes"].as_u64(),
+        software: json["software"].as_bool()?,
+        composed: composed.collect::<Option<_>>()?,
     })
 }
 

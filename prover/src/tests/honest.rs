@@ -3,7 +3,7 @@
 use zkloom_plonkish::mock::MockChecker;
 use zkloom_verifier::{HashKind, Proof, SrsPin, VerifyError, verify, verify_batch};
 
-use zkloom_backends::{Backend, CpuBackend, Tier, registry, with_backend};
+use zkloom_backends::{Backend, CpuBackend, Several, Tier, registry, with_backend};
 use zkloom_verifier::transcript::HashTranscript;
 
 use super::sample::{ALL, Kind, Sample, Shape};
@@ -91,6 +91,21 @@ fn one_seed_gives_the_same_bytes_on_every_device() {
         let backend = registry::choose(&device.name, Some(2)).unwrap();
         let found = with_backend!(&backend, backend => seeded(backend, &sample));
         assert_eq!(found, expected, "{}: {}", device.name, device.description);
+    }
+}
+
+/// Points and columns on several devices, each with a part of the work.
+#[test]
+fn one_seed_gives_the_same_bytes_on_several_devices() {
+    let sample = Sample::new(&Shape { kinds: ALL.to_vec(), log_rows: 8, ..Shape::default() });
+    let expected = seeded(&sample.backend, &sample);
+    for count in [2, 3] {
+        let members = (0..count).map(|_| CpuBackend::new(Some(1)).unwrap()).collect();
+        let several = Several::new("several", members).unwrap().with_least_part(1);
+        assert_eq!(seeded(&several, &sample), expected, "{count} devices");
+        let launches: Vec<u64> = several.members().iter().map(|member| member.meter().launches()).collect();
+        assert!(launches.iter().all(|launches| *launches > 30), "all have work: {launches:?}");
+        assert!(several.meter().moved_bytes() > 0);
     }
 }
 
