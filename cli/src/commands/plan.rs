@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use zkloom::Compiled;
+use zkloom::resident::DeviceMemory;
 
 use super::compile::report_text;
 use crate::args::Device;
@@ -28,6 +29,7 @@ pub struct Arguments {
 /// Measures the device briefly and estimates.
 pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> {
     let compiled = Compiled::load(&arguments.circuit)?;
+    let on_device = compiled.device_memory(&arguments.device.backend, arguments.device.threads())?;
     console.note("measuring the device");
     let estimate = compiled.estimate(&arguments.device.backend, arguments.device.threads())?;
     let available = available_memory();
@@ -51,8 +53,34 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
         bytes(estimate.proof_bytes),
         estimate.srs_log_size,
     );
+    let text = match device_text(&on_device) {
+        Some(device) => format!("{text}\n{device}"),
+        None => text,
+    };
     let mut json = json!(estimate);
+    json["device_memory"] = json!(on_device);
+    json["device_fits"] = json!(on_device.check().is_ok());
     json["available_memory_bytes"] = json!(available);
     json["fits"] = json!(fits);
     Ok(Outcome::success(text, json))
+}
+
+/// What a device with memory of its own needs of it; nothing for the processor.
+fn device_text(memory: &DeviceMemory) -> Option<String> {
+    if memory.device == "cpu" {
+        return None;
+    }
+    let fits = match memory.check() {
+        Ok(()) if memory.free_bytes.is_none() => "how much it has is not known".to_owned(),
+        Ok(()) => format!("fits in the {} that are free", bytes(memory.free_bytes.unwrap_or(0))),
+        Err(error) => format!("does NOT fit: {error}"),
+    };
+    Some(format!(
+        "memory of {}: about {} (key {}, vectors {}, scratch {} at least), {fits}",
+        memory.device,
+        bytes(memory.needed_bytes()),
+        bytes(memory.key_bytes),
+        bytes(memory.proof_bytes),
+        bytes(memory.scratch_bytes),
+    ))
 }
