@@ -76,6 +76,11 @@ impl Failure {
         Self { exit: Exit::File, code, message: message.into() }
     }
 
+    /// Memory that does not suffice.
+    pub fn memory(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Resource, code: "out-of-memory", message: message.into() }
+    }
+
     /// Proofs that are not valid.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self { exit: Exit::Invalid, code: "proof-invalid", message: message.into() }

@@ -11,14 +11,26 @@ fn find_kibibytes(content: &str, name: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
+/// A number after a name and a space.
+fn find_number(content: &str, name: &str) -> Option<u64> {
+    content.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim().parse().ok()
+}
+
 /// Most memory that this process has held so far, in bytes.
 pub fn peak_memory() -> Option<u64> {
     proc_bytes("/proc/self/status", "VmHWM")
 }
 
-/// Memory that a process could get now, in bytes.
+/// Memory that a process could get now, in bytes: what the system has left, or a container's limit leaves.
 pub fn available_memory() -> Option<u64> {
-    proc_bytes("/proc/meminfo", "MemAvailable")
+    let of_system = proc_bytes("/proc/meminfo", "MemAvailable");
+    let read = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).ok();
+    let number = |file: &str| read(file)?.trim().parse::<u64>().ok();
+    // Cached files are given back when memory is short.
+    let cached = read("stat").and_then(|stat| find_number(&stat, "inactive_file")).unwrap_or(0);
+    let limit = number("max").zip(number("current"));
+    let of_container = limit.map(|(limit, used)| limit.saturating_sub(used.saturating_sub(cached)));
+    [of_system, of_container].into_iter().flatten().min()
 }
 
 /// Memory of the machine, in bytes.
@@ -53,5 +65,7 @@ mod tests {
         assert_eq!(find_kibibytes(content, "VmHWM"), Some(1048 * 1024));
         assert_eq!(find_kibibytes(content, "VmH"), None);
         assert_eq!(find_kibibytes(content, "Threads"), None);
+        let content = "anon 5\ninactive_file_x 7\ninactive_file 4096\n";
+        assert_eq!((find_number(content, "inactive_file"), find_number(content, "file")), (Some(4096), None));
     }
 }

@@ -41,13 +41,16 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
         }
         _ => "available memory is not known".to_owned(),
     };
-    let seconds = Duration::try_from_secs_f64(estimate.proving_seconds).unwrap_or(Duration::MAX);
+    let time = |seconds: f64| duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    let stages: Vec<String> =
+        estimate.stages.iter().map(|stage| format!("{} {}", stage.stage, time(stage.seconds))).collect();
     let text = format!(
-        "{}\nproving on {}: about {} (estimated from a measurement of {:.0} ns for each point of a multiplication)\n\
-         memory: about {}, {memory}\nproof: {}\nSRS: log size {} or more",
+        "{}\nproving on {}: about {} ({}), from rates measured just now, as of {:.0} ns for each point of a \
+         multiplication\nmemory: about {}, {memory}\nproof: {}\nSRS: log size {} or more",
         report_text(&estimate.circuit),
         estimate.device,
-        duration(seconds),
+        time(estimate.proving_seconds),
+        stages.join(", "),
         estimate.entry_nanoseconds,
         bytes(estimate.memory_bytes),
         bytes(estimate.proof_bytes),

@@ -12,6 +12,7 @@ use super::{INSECURE, check_output, file_bytes, is_insecure, tensor_json, tensor
 use crate::args::Device;
 use crate::console::{Console, Outcome};
 use crate::exit::Failure;
+use crate::machine::available_memory;
 use crate::text::{bytes, duration, table};
 
 /// Options of `zkloom prove`.
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// Openings of committed tensors: read if the file exists, so that commitments are the same as before, and written
     #[arg(long, value_name = "FILE")]
     openings: Option<PathBuf>,
+    /// Try even if the predicted memory is more than what this machine has left
+    #[arg(long)]
+    ignore_memory: bool,
     /// Device.
     #[command(flatten)]
     device: Device,
@@ -51,6 +55,10 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
         threads: arguments.device.threads(),
         openings: openings.clone(),
     };
+    if !arguments.ignore_memory {
+        check_memory(&keyed, &options, available_memory())?;
+    }
+    let known = openings_text(&keyed, &openings);
     let (proved, total) = with_progress(&keyed, &input, &options, console)
         .with_context(|| format!("input {}", arguments.input.display()))?;
     if let Some(path) = &arguments.openings {
@@ -61,7 +69,25 @@ pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> 
         all.save(path)?;
     }
     proved.file().save(&arguments.output)?;
+    if let (Some(path), Some(text)) = (&arguments.openings, known) {
+        console.note(&format!("{}: {text}", path.display()));
+    }
     report(&keyed, &proved, total, arguments, console)
+}
+
+/// Which commitments are those of an earlier proof, and which are new: a file may hold openings of other tensors only.
+fn openings_text(keyed: &Keyed, openings: &Openings) -> Option<String> {
+    let externals = &keyed.key().verifying().circuit().externals;
+    let names = |known: bool| -> Vec<String> {
+        let wanted = externals.iter().filter(|e| openings.of(e.identifier).is_some() == known);
+        wanted.map(|external| format!("`{}`", external.name)).collect()
+    };
+    match (names(true), names(false)) {
+        (old, new) if old.is_empty() && new.is_empty() => None,
+        (old, new) if old.is_empty() => Some(format!("{} committed anew", new.join(", "))),
+        (old, new) if new.is_empty() => Some(format!("{} committed as before", old.join(", "))),
+        (old, new) => Some(format!("{} committed as before, {} anew", old.join(", "), new.join(", "))),
+    }
 }
 
 /// One sample of a network's input shape.
@@ -80,6 +106,20 @@ pub fn read_input(shape: &[usize], path: &Path, index: Option<usize>) -> anyhow:
     let missing =
         || Failure::option(format!("--index {index}: it holds {count} samples, 0 to {}", count - 1));
     Ok(samples.get(index).ok_or_else(missing).with_context(place)?.to_vec())
+}
+
+/// Refuses before the work what the system would end in the middle of it.
+fn check_memory(keyed: &Keyed, options: &ProveOptions, available: Option<u64>) -> anyhow::Result<()> {
+    match (keyed.memory_on(options)?, available) {
+        (Some(needed), Some(available)) if needed > available => Err(Failure::memory(format!(
+            "proving needs about {} of memory, {} are available: free some, prove on a larger machine, compile with --max-memory, \
+             or try all the same with --ignore-memory",
+            bytes(needed),
+            bytes(available),
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 fn read_openings(path: Option<&Path>) -> anyhow::Result<Openings> {
