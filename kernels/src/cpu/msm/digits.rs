@@ -1,16 +1,22 @@
 //! Signed digits of scalars.
 //!
-//! With `c` the window's width and `m` the number of windows, the constant `sum_(w < m - 1) 2^(c w + c - 1)` is added to a
-//! scalar, a signed integer; then window `w` of the sum, less `2^(c - 1)`, is a digit between `-2^(c - 1)` and
-//! `2^(c - 1) - 1`, and the top window is a digit as it stands. So every window can be read by itself, without carries.
+//! Scalars with a sign have some number of bits `b`; `m` windows share these out as evenly as whole numbers can, window `w`
+//! from bit `o_w = floor(w b / m)` on. The constant `sum_(0 < w < m) 2^(o_w - 1)` is added to a scalar, a signed integer; then
+//! window `w` of the sum, less half of its range, is a digit between `-2^(c - 1)` and `2^(c - 1) - 1`, with `c` the window's width,
+//! and the top window is a digit as it stands. So every window can be read by itself, without carries.
 
 use ark_bn254::Fr;
+#[cfg(target_arch = "x86_64")]
+use ark_bn254::FrConfig;
 use ark_ff::{BigInt, BigInteger, PrimeField};
 use rayon::prelude::*;
 
 use crate::cpu::GRAIN;
 use crate::cpu::huge;
 use crate::cpu::integers::Integer;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::simd::{F8, LANES, Lanes};
+use crate::cpu::simd::{Tier, ifma_kernel};
 
 /// Widest window: two million buckets.
 const WIDEST: u32 = 22;
@@ -20,60 +26,61 @@ type Magnitude = <Fr as PrimeField>::BigInt;
 /// How scalars are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Windows {
-    width: u32,
+    /// Bits of a scalar, its sign included.
+    bits: u32,
     count: usize,
     /// Largest digit of the top window.
     top: usize,
 }
 
 impl Windows {
-    pub(super) fn width(self) -> u32 {
-        self.width
-    }
-
     pub(super) fn count(self) -> usize {
         self.count
     }
 
+    /// A window's lowest bit; for the number of windows, the number of bits.
+    pub(super) fn offset(self, window: usize) -> u32 {
+        (window * self.bits as usize / self.count) as u32
+    }
+
+    fn width(self, window: usize) -> u32 {
+        self.offset(window + 1) - self.offset(window)
+    }
+
     /// Largest magnitude of a window's digits.
     pub(super) fn buckets(self, window: usize) -> usize {
-        if window + 1 == self.count { self.top } else { 1 << (self.width - 1) }
+        if window + 1 == self.count { self.top } else { 1 << (self.width(window) - 1) }
     }
 
-    /// The cheapest way for this many scalars up to a magnitude; `running` is the cost of the last sums' additions.
-    pub(super) fn for_scalars(entries: usize, magnitude: Magnitude, running: f64) -> Self {
-        let costs = (2..=WIDEST).map(|width| Self::with_width(width, magnitude));
-        let costs = costs.map(|windows| (windows.cost(entries, running), windows));
+    /// The cheapest way for this many scalars up to a magnitude.
+    pub(super) fn for_scalars(entries: usize, magnitude: Magnitude) -> Self {
+        let bits = magnitude.num_bits() + 1;
+        // Each window has two bits or more.
+        let counts = bits.div_ceil(WIDEST)..=(bits / 2).max(1);
+        let costs = counts.map(|count| Self::new(bits, count as usize, magnitude));
+        let costs = costs.map(|windows| (windows.cost(entries), windows));
         let best = costs.min_by(|(a, _), (b, _)| a.total_cmp(b));
-        best.map_or(Self::with_width(WIDEST, magnitude), |(_, windows)| windows)
+        best.map_or(Self::new(bits, bits as usize, magnitude), |(_, windows)| windows)
     }
 
-    fn with_width(width: u32, magnitude: Magnitude) -> Self {
-        let largest = 1u64 << (width - 1);
-        if magnitude <= Magnitude::from(largest) {
-            return Self { width, count: 1, top: magnitude.0[0] as usize };
-        }
+    fn new(bits: u32, count: usize, magnitude: Magnitude) -> Self {
+        let mut windows = Self { bits, count, top: 0 };
+        let mut above = magnitude;
+        above >>= windows.offset(count - 1);
         // The constant is below the top window, so adding it carries at most one into that.
-        let (mut count, mut above) = (1, magnitude);
-        while above >= Magnitude::from(largest) {
-            above >>= width;
-            count += 1;
-        }
-        Self { width, count, top: above.0[0] as usize + 1 }
+        windows.top = above.0[0] as usize + usize::from(count > 1);
+        windows
     }
 
-    /// Work in units of an affine addition, roughly: each entry of a window is sorted and added once, each bucket twice,
-    /// and the short sums at the end are made with dearer additions.
-    fn cost(self, entries: usize, running: f64) -> f64 {
-        let window = |window: usize| {
-            let buckets = self.buckets(window) as f64;
-            1.2 * entries as f64 + 2.4 * buckets + running * buckets.sqrt()
-        };
+    /// Work in units of an affine addition with what belongs to it, roughly: each entry of a window is sorted and added once;
+    /// what each bucket adds to that was measured.
+    fn cost(self, entries: usize) -> f64 {
+        let window = |window: usize| 1.0 * entries as f64 + 2.5 * self.buckets(window) as f64 + 20.0;
         (0..self.count).map(window).sum()
     }
 
     fn constant(self) -> impl Iterator<Item = u32> {
-        (0..self.count as u32 - 1).map(move |window| self.width * window + self.width - 1)
+        (1..self.count).map(move |window| self.offset(window) - 1)
     }
 }
 
@@ -94,65 +101,121 @@ pub(super) struct FieldDigits {
     words: [Vec<u64>; 4],
 }
 
-/// Magnitude and sign.
-fn signed(scalar: &Fr) -> (Magnitude, bool) {
-    let magnitude = scalar.into_bigint();
-    if magnitude <= Fr::MODULUS_MINUS_ONE_DIV_TWO {
-        return (magnitude, false);
-    }
-    let mut complement = Fr::MODULUS;
-    complement.sub_with_borrow(&magnitude);
-    (complement, true)
-}
-
 impl FieldDigits {
-    /// `used` of the scalars are not zero; `running` as in [`Windows::for_scalars`].
-    pub(super) fn new(scalars: &[Fr], used: usize, running: f64) -> Self {
+    /// `used` of the scalars are not zero.
+    pub(super) fn new(tier: Tier, scalars: &[Fr], used: usize) -> Self {
         let mut words = [(); 4].map(|()| {
             let mut words = huge::vector(scalars.len());
             words.resize(scalars.len(), 0u64);
             words
         });
-        let [w0, w1, w2, w3] = &mut words;
-        let chunks = scalars.par_chunks(GRAIN).zip(w0.par_chunks_mut(GRAIN)).zip(w1.par_chunks_mut(GRAIN));
-        let chunks = chunks.zip(w2.par_chunks_mut(GRAIN)).zip(w3.par_chunks_mut(GRAIN));
-        let largest = chunks.map(|((((scalars, w0), w1), w2), w3)| {
-            let mut largest = Magnitude::zero();
-            for (index, scalar) in scalars.iter().enumerate() {
-                let (magnitude, negative) = signed(scalar);
-                largest = largest.max(magnitude);
-                let mut value = magnitude;
-                if negative {
-                    value = Magnitude::zero();
-                    value.sub_with_borrow(&magnitude);
+        let largest =
+            Rows::of(&mut words).into_par_iter().zip(scalars.par_chunks(GRAIN)).map(|(rows, scalars)| {
+                match tier {
+                    #[cfg(target_arch = "x86_64")]
+                    Tier::Ifma(proof) => ifma_signed(proof, scalars, rows),
+                    _ => signed(scalars, rows),
                 }
-                [w0[index], w1[index], w2[index], w3[index]] = value.0;
-            }
-            largest
-        });
-        let windows = Windows::for_scalars(used, largest.max().unwrap_or_default(), running);
-        let mut digits = Self { windows, words };
-        digits.add_constant();
-        digits
-    }
-
-    fn add_constant(&mut self) {
+            });
+        let largest = largest.reduce(Magnitude::zero, |a, b| a | b);
+        let windows = Windows::for_scalars(used, largest);
         let mut constant = Magnitude::zero();
-        for bit in self.windows.constant() {
+        for bit in windows.constant() {
             constant.0[bit as usize / 64] |= 1 << (bit % 64);
         }
-        let [w0, w1, w2, w3] = &mut self.words;
-        let chunks = w0.par_chunks_mut(GRAIN).zip(w1.par_chunks_mut(GRAIN));
-        chunks.zip(w2.par_chunks_mut(GRAIN)).zip(w3.par_chunks_mut(GRAIN)).for_each(
-            |(((w0, w1), w2), w3)| {
-                for (((w0, w1), w2), w3) in w0.iter_mut().zip(w1).zip(w2).zip(w3) {
-                    let mut value = BigInt([*w0, *w1, *w2, *w3]);
-                    value.add_with_carry(&constant);
-                    [*w0, *w1, *w2, *w3] = value.0;
-                }
-            },
-        );
+        Rows::of(&mut words).into_par_iter().for_each(|rows| match tier {
+            #[cfg(target_arch = "x86_64")]
+            Tier::Ifma(proof) => ifma_add(proof, rows, &constant),
+            _ => add(rows, &constant),
+        });
+        Self { windows, words }
     }
+}
+
+/// Some of the scalars' words.
+struct Rows<'a>([&'a mut [u64]; 4]);
+
+impl<'a> Rows<'a> {
+    /// All of them in pieces.
+    fn of(words: &'a mut [Vec<u64>; 4]) -> Vec<Self> {
+        let [w0, w1, w2, w3] = words.each_mut().map(|words| words.chunks_mut(GRAIN));
+        let rows = w0.zip(w1).zip(w2.zip(w3));
+        rows.map(|((w0, w1), (w2, w3))| Self([w0, w1, w2, w3])).collect()
+    }
+}
+
+/// Writes the values next to zero in two's complement; gives the union of their magnitudes' bits.
+fn signed(scalars: &[Fr], rows: Rows<'_>) -> Magnitude {
+    let Rows([w0, w1, w2, w3]) = rows;
+    let mut all = Magnitude::zero();
+    for (index, scalar) in scalars.iter().enumerate() {
+        let mut value = scalar.into_bigint();
+        let mut magnitude = value;
+        if value > Fr::MODULUS_MINUS_ONE_DIV_TWO {
+            magnitude = Fr::MODULUS;
+            magnitude.sub_with_borrow(&value);
+            value = Magnitude::zero();
+            value.sub_with_borrow(&magnitude);
+        }
+        all |= magnitude;
+        [w0[index], w1[index], w2[index], w3[index]] = value.0;
+    }
+    all
+}
+
+/// Adds a number to each, modulo 2^256.
+#[inline(always)]
+fn add(rows: Rows<'_>, constant: &Magnitude) {
+    let Rows([w0, w1, w2, w3]) = rows;
+    let [c0, c1, c2, c3] = constant.0;
+    for (((w0, w1), w2), w3) in w0.iter_mut().zip(w1).zip(w2).zip(w3) {
+        // Carries by comparison: so the loop becomes one over vectors.
+        *w0 = w0.wrapping_add(c0);
+        let carry = u64::from(*w0 < c0);
+        let sum = w1.wrapping_add(c1);
+        *w1 = sum.wrapping_add(carry);
+        let carry = u64::from(sum < c1) | u64::from(*w1 < carry);
+        let sum = w2.wrapping_add(c2);
+        *w2 = sum.wrapping_add(carry);
+        let carry = u64::from(sum < c2) | u64::from(*w2 < carry);
+        *w3 = w3.wrapping_add(c3).wrapping_add(carry);
+    }
+}
+
+ifma_kernel! {
+    fn ifma_signed(scalars: &[Fr], rows: Rows<'_>) -> Magnitude {
+        // SAFETY: the kernel has the instructions.
+        unsafe { signed_lanes(scalars, rows) }
+    }
+}
+
+ifma_kernel! {
+    fn ifma_add(rows: Rows<'_>, constant: &Magnitude) {
+        add(rows, constant);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn signed_lanes(scalars: &[Fr], rows: Rows<'_>) -> Magnitude {
+    let Rows([w0, w1, w2, w3]) = rows;
+    let whole = scalars.len() / LANES * LANES;
+    // The words of a scalar times 16, over 2^260, are the number itself. The value of this element as lanes is 16.
+    let unit = Fr::new_unchecked(BigInt([1, 0, 0, 0]));
+    let mut magnitudes = [[0; LANES]; 4];
+    // SAFETY: the caller has the instructions; scalars and rows have eight entries more.
+    unsafe {
+        let sixteen = F8::<FrConfig>::broadcast(&unit);
+        for start in (0..whole).step_by(LANES) {
+            let words = F8::<FrConfig>::load_words(scalars.as_ptr().add(start).cast());
+            let (r0, r1) = (w0.as_mut_ptr().add(start), w1.as_mut_ptr().add(start));
+            let (r2, r3) = (w2.as_mut_ptr().add(start), w3.as_mut_ptr().add(start));
+            words.multiply(sixteen).canonical().store_signed([r0, r1, r2, r3], &mut magnitudes);
+        }
+    }
+    let union = magnitudes.map(|words| words.into_iter().fold(0, core::ops::BitOr::bitor));
+    let rest = [w0, w1, w2, w3].map(|row| &mut row[whole..]);
+    BigInt(union) | signed(&scalars[whole..], Rows(rest))
 }
 
 impl Digits for FieldDigits {
@@ -165,10 +228,10 @@ impl Digits for FieldDigits {
     }
 
     fn read(&self, window: usize, start: usize, digits: &mut [i32]) {
-        let Windows { width, count, .. } = self.windows;
-        let bit = width as usize * window;
+        let width = self.windows.width(window);
+        let bit = self.windows.offset(window) as usize;
         let (word, shift) = (bit / 64, bit % 64);
-        let top = window + 1 == count;
+        let top = window + 1 == self.windows.count;
         let (mask, half) = if top { (u64::MAX, 0) } else { ((1 << width) - 1, 1i32 << (width - 1)) };
         let low = &self.words[word][start..][..digits.len()];
         if shift + width as usize <= 64 && !top {
@@ -196,9 +259,9 @@ pub(super) struct IntegerDigits<'a, T> {
 }
 
 impl<'a, T: Integer> IntegerDigits<'a, T> {
-    /// `used` of the integers are not zero, and none is larger than `magnitude`; `running` as in [`Windows::for_scalars`].
-    pub(super) fn new(integers: &'a [T], used: usize, magnitude: u64, running: f64) -> Self {
-        let windows = Windows::for_scalars(used, magnitude.into(), running);
+    /// `used` of the integers are not zero, and none is larger than `magnitude`.
+    pub(super) fn new(integers: &'a [T], used: usize, magnitude: u64) -> Self {
+        let windows = Windows::for_scalars(used, magnitude.into());
         let constant = windows.constant().map(|bit| 1i128 << bit).sum();
         Self { windows, constant, integers }
     }
@@ -214,17 +277,17 @@ impl<T: Integer> Digits for IntegerDigits<'_, T> {
     }
 
     fn read(&self, window: usize, start: usize, digits: &mut [i32]) {
-        let Windows { width, count, .. } = self.windows;
+        let width = self.windows.width(window);
         let integers = &self.integers[start..][..digits.len()];
-        let shift = width as usize * window;
-        if count == 1 {
+        let shift = self.windows.offset(window);
+        if self.windows.count == 1 {
             for (digit, &integer) in digits.iter_mut().zip(integers) {
                 let integer: i64 = integer.into();
                 *digit = integer as i32;
             }
             return;
         }
-        let top = window + 1 == count;
+        let top = window + 1 == self.windows.count;
         for (digit, &integer) in digits.iter_mut().zip(integers) {
             let integer: i64 = integer.into();
             let raw = (i128::from(integer) + self.constant) >> shift;
@@ -254,7 +317,7 @@ mod tests {
             digits.read(window, index, &mut digit);
             let [digit] = digit;
             assert!(digit.unsigned_abs() as usize <= windows.buckets(window), "{windows:?} {digit}");
-            value * Fr::from(1u64 << windows.width()) + Fr::from(digit)
+            value * Fr::from(1u64 << windows.width(window)) + Fr::from(digit)
         })
     }
 
@@ -262,9 +325,11 @@ mod tests {
     fn digits_of_field_elements_recompose() {
         for entries in [1, 30, 1000, 1 << 14, 1 << 20, 1 << 26] {
             let elements = elements();
-            let digits = FieldDigits::new(&elements, entries, 13.0);
-            for (index, element) in elements.iter().enumerate() {
-                assert_eq!(recomposed(&digits, index), *element, "{entries} entries, element {index}");
+            for tier in Tier::available() {
+                let digits = FieldDigits::new(tier, &elements, entries);
+                for (index, element) in elements.iter().enumerate() {
+                    assert_eq!(recomposed(&digits, index), *element, "{entries} entries, element {index}");
+                }
             }
         }
     }
@@ -276,7 +341,7 @@ mod tests {
             let high = i64::try_from(magnitude).unwrap_or(i64::MAX);
             let integers = [0, high, (magnitude as i64).wrapping_neg(), high / 2, -high / 3];
             for entries in [1, 1000, 1 << 16, 1 << 22] {
-                let digits = IntegerDigits::new(&integers, entries, magnitude, 13.0);
+                let digits = IntegerDigits::new(&integers, entries, magnitude);
                 for (index, integer) in integers.iter().enumerate() {
                     assert_eq!(recomposed(&digits, index), Fr::from(*integer), "bound {magnitude}");
                 }

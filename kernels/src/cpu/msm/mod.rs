@@ -13,8 +13,10 @@ mod reduce;
 mod sort;
 mod tree;
 
+use core::ops::Range;
+
 use ark_bn254::{Fr, G1Affine, G1Projective};
-use ark_ff::{AdditiveGroup, BigInt, PrimeField, Zero};
+use ark_ff::{BigInt, PrimeField, Zero};
 use rayon::prelude::*;
 
 use super::GRAIN;
@@ -23,6 +25,9 @@ use super::simd::Tier;
 use crate::shape::{self, Result};
 use digits::{Digits, FieldDigits, IntegerDigits};
 use point::Point;
+use reduce::Weighted;
+use sort::Sorted;
+use tree::Lists;
 
 /// Below this many scalars that are not zero, points are treated one by one.
 const FEW: usize = 24;
@@ -63,15 +68,6 @@ impl Bases {
     pub fn tier(&self) -> Tier {
         self.tier
     }
-
-    /// Cost of a complete addition of two points, as it takes place in a window's last sums, times the four that a row's or
-    /// column's point takes part in; in units of a batched addition.
-    fn running(&self) -> f64 {
-        match self.tier {
-            Tier::Portable => 13.0,
-            Tier::Ifma(_) => 36.0,
-        }
-    }
 }
 
 /// `sum_i scalars[i] * bases[i]`. If all are near zero, on either side, the cost follows the bits that
@@ -88,7 +84,7 @@ pub fn msm(bases: &Bases, scalars: &[Fr]) -> Result<G1Projective> {
             terms.map(|(scalar, point)| (scalar.into_bigint(), *point)).unzip();
         return Ok(few::sum(scalars.into_iter().zip(point::unpack(bases.tier, &points))));
     }
-    Ok(by_windows(bases, &FieldDigits::new(scalars, used, bases.running())))
+    Ok(by_windows(bases, &FieldDigits::new(bases.tier, scalars, used)))
 }
 
 /// `sum_i integers[i] * bases[i]`; `magnitude` is the largest absolute value, or a bound on it.
@@ -115,7 +111,7 @@ pub fn msm_integers<T: Integer>(bases: &Bases, integers: &[T], magnitude: u64) -
             .unzip();
         return Ok(few::sum(scalars.into_iter().zip(point::unpack(bases.tier, &points))));
     }
-    Ok(by_windows(bases, &IntegerDigits::new(integers, used, magnitude, bases.running())))
+    Ok(by_windows(bases, &IntegerDigits::new(integers, used, magnitude)))
 }
 
 /// A point's index shares a 32-bit word with two flags.
@@ -125,20 +121,56 @@ fn count<T: Sync>(values: &[T], wanted: impl Fn(&T) -> bool + Sync + Send) -> us
     values.par_iter().with_min_len(GRAIN).filter(|value| wanted(value)).count()
 }
 
+/// Entries of neighbouring windows that one task sorts and sums together.
+const TOGETHER: usize = 1 << 16;
+
 fn by_windows(bases: &Bases, digits: &impl Digits) -> G1Projective {
-    let windows = digits.windows();
-    let sum = |window: usize, parts: usize| {
-        let sorted = sort::Buckets::new(digits, window, parts);
-        let buckets = sorted.sums(bases.tier, &bases.points, bases.identities);
-        reduce::weighted_sum(bases.tier, &buckets)
-    };
+    let count = digits.windows().count();
     let threads = rayon::current_num_threads();
-    // A window to each thread, as long as there are enough; what is left over is shared out inside.
-    let alone = windows.count() - windows.count() % threads;
-    let mut sums: Vec<G1Projective> = (0..alone).into_par_iter().map(|window| sum(window, 1)).collect();
-    sums.extend((alone..windows.count()).map(|window| sum(window, threads)));
-    let join = |total: G1Projective, sum: &G1Projective| {
-        (0..windows.width()).fold(total, |total, _| total.double()) + sum
+    let together = (TOGETHER / digits.len().max(1)).clamp(1, count.div_ceil(threads));
+    let tasks = count.div_ceil(together).next_multiple_of(threads);
+    // As many to each thread; what is left over is shared out inside.
+    let (tasks, alone) =
+        if tasks <= count { (tasks, count) } else { (count / threads * threads, count / threads * threads) };
+    let ranges = (0..tasks).map(|task| task * alone / tasks..(task + 1) * alone / tasks);
+    let ranges: Vec<Range<usize>> = ranges.collect();
+    let own = |windows: &Range<usize>| {
+        let sorted = Sorted::new(digits, windows.clone(), 0..digits.len());
+        lines(bases, digits, windows.clone(), &sums(bases, &sorted))
     };
-    sums.iter().rev().fold(G1Projective::ZERO, join)
+    let mut weighted: Vec<Weighted> = ranges.par_iter().with_max_len(1).flat_map_iter(own).collect();
+    for window in alone..count {
+        weighted.extend(lines(bases, digits, window..window + 1, &shared(bases, digits, window, threads)));
+    }
+    reduce::total(bases.tier, &weighted)
+}
+
+fn lines(bases: &Bases, digits: &impl Digits, windows: Range<usize>, buckets: &[Point]) -> Vec<Weighted> {
+    let cut = digits.windows();
+    let windows: Vec<(usize, u32)> =
+        windows.map(|window| (cut.buckets(window), cut.offset(window))).collect();
+    reduce::lines(bases.tier, buckets, &windows)
+}
+
+fn sums(bases: &Bases, sorted: &Sorted) -> Vec<Point> {
+    let Sorted { entries, starts } = sorted;
+    tree::sums(bases.tier, &bases.points, bases.identities, Lists { entries, starts })
+}
+
+/// The buckets of a window, by all threads.
+fn shared(bases: &Bases, digits: &impl Digits, window: usize, threads: usize) -> Vec<Point> {
+    let parts = Sorted::in_parts(digits, window, threads);
+    let mut sums: Vec<Vec<Point>> = parts.iter().map(|part| sums(bases, part)).collect();
+    if sums.len() == 1 {
+        return sums.pop().unwrap_or_default();
+    }
+    let buckets = sums.first().map_or(0, Vec::len);
+    let mut entries = Vec::with_capacity(buckets * sums.len());
+    let mut starts = vec![0];
+    for bucket in 0..buckets {
+        let filled = (0..sums.len()).filter(|&part| !sums[part][bucket].is_identity());
+        entries.extend(filled.map(|part| adder::given(part * buckets + bucket, false)));
+        starts.push(entries.len() as u32);
+    }
+    tree::sums(bases.tier, &sums.concat(), false, Lists { entries: &entries, starts: &starts })
 }

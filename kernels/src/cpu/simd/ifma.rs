@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use core::mem::{offset_of, size_of};
 
 use super::modulus::{LIMB, limbs, multiple};
-use super::{Element, LANES, Lanes, Mask, Modulus, Words};
+use super::{Element, LANES, Lanes, Mask, Modulus, Words, each_lane};
 
 /// Eight elements: limb by limb, a lane for each.
 pub(crate) struct F8<M> {
@@ -221,7 +221,7 @@ impl<M: Modulus> F8<M> {
         }
     }
 
-    /// The words of a value below 2^256.
+    /// The words of a value below 2^256, or of a carried negative one in two's complement.
     #[inline(always)]
     unsafe fn words(self) -> [__m512i; 4] {
         // SAFETY: the caller has AVX-512.
@@ -234,6 +234,46 @@ impl<M: Modulus> F8<M> {
                 _mm512_or_si512(_mm512_srli_epi64::<36>(l3), _mm512_slli_epi64::<16>(l4)),
             ]
         }
+    }
+
+    /// Of canonical values, those next to zero among the numbers congruent to them, in two's complement of 256 bits: their
+    /// words, lowest first, each to its row of eight. The words of their absolute values are joined to `magnitudes`.
+    #[inline(always)]
+    pub(crate) unsafe fn store_signed(self, rows: [*mut u64; 4], magnitudes: &mut [[u64; LANES]; 4]) {
+        // SAFETY: the caller has AVX-512, and room for eight words in each row.
+        unsafe {
+            let less = self.minus_constant(M::P);
+            // x or x - p, depending on which of them is the larger.
+            let small = _mm512_movepi64_mask(self.plus(less).carry().limbs[4]);
+            let less = less.carry();
+            let opposite = Self::new([splat(0); 5]).minus_limbs(less.limbs).carry();
+            let (signed, absolute) = (less.select(small, self).words(), opposite.select(small, self).words());
+            for (((row, joined), signed), absolute) in
+                rows.into_iter().zip(magnitudes).zip(signed).zip(absolute)
+            {
+                _mm512_storeu_si512(row.cast(), signed);
+                let all = _mm512_or_si512(_mm512_loadu_si512(joined.as_ptr().cast()), absolute);
+                _mm512_storeu_si512(joined.as_mut_ptr().cast(), all);
+            }
+        }
+    }
+
+    /// Loose, and possibly negative.
+    #[inline(always)]
+    unsafe fn minus_constant(self, subtrahend: [u64; 5]) -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { self.minus_limbs(Self::constant(subtrahend)) }
+    }
+
+    /// Loose, and possibly negative.
+    #[inline(always)]
+    unsafe fn minus_limbs(self, subtrahend: [__m512i; 5]) -> Self {
+        let mut limbs = self.limbs;
+        for (limb, subtrahend) in limbs.iter_mut().zip(subtrahend) {
+            // SAFETY: the caller has AVX-512.
+            *limb = unsafe { _mm512_sub_epi64(*limb, subtrahend) };
+        }
+        Self::new(limbs)
     }
 
     #[inline(always)]
@@ -309,17 +349,13 @@ impl<M: Modulus> F8<M> {
     unsafe fn less_modulus(self) -> Self {
         // SAFETY: the caller has AVX-512.
         unsafe {
-            let p = Self::constant(M::P);
-            let mut limbs = self.limbs;
-            for limb in 0..5 {
-                limbs[limb] = _mm512_sub_epi64(limbs[limb], p[limb]);
-            }
-            let difference = Self::new(limbs).carry();
+            let difference = self.minus_constant(M::P).carry();
             let negative = _mm512_movepi64_mask(difference.limbs[4]);
             difference.select(negative, self)
         }
     }
 
+    /// Loose.
     #[inline(always)]
     unsafe fn reduced(mut columns: Columns) -> Self {
         // SAFETY: the caller has AVX-512 and IFMA. Columns stay below 2^60: each is a sum of at most 20 halves below 2^52,
@@ -342,7 +378,7 @@ impl<M: Modulus> F8<M> {
             add_row::<4>(&mut columns, quotient, &Self::constant(M::P));
             columns[5] = _mm512_add_epi64(columns[5], _mm512_srli_epi64::<52>(columns[4]));
             let [_, _, _, _, _, l0, l1, l2, l3, l4] = columns;
-            Self::new([l0, l1, l2, l3, l4]).carry()
+            Self::new([l0, l1, l2, l3, l4])
         }
     }
 }
@@ -445,6 +481,18 @@ impl<M: Modulus> Lanes for F8<M> {
     #[inline(always)]
     unsafe fn multiply(self, other: Self) -> Self {
         // SAFETY: the caller has AVX-512 and IFMA.
+        unsafe { self.multiply_loose(other).carry() }
+    }
+
+    #[inline(always)]
+    unsafe fn square(self) -> Self {
+        // SAFETY: the caller has AVX-512 and IFMA.
+        unsafe { self.square_loose().carry() }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_loose(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX-512 and IFMA.
         unsafe {
             let mut columns = [splat(0); 10];
             add_row::<0>(&mut columns, self.limbs[0], &other.limbs);
@@ -457,7 +505,7 @@ impl<M: Modulus> Lanes for F8<M> {
     }
 
     #[inline(always)]
-    unsafe fn square(self) -> Self {
+    unsafe fn square_loose(self) -> Self {
         // SAFETY: the caller has AVX-512 and IFMA.
         unsafe {
             let [l0, l1, l2, l3, l4] = self.limbs;
@@ -605,6 +653,12 @@ impl<M: Modulus> Lanes for F8<M> {
     }
 
     #[inline(always)]
+    unsafe fn odd_lanes(numbers: &[u32; LANES]) -> Mask {
+        // SAFETY: the caller has AVX-512; there are eight numbers.
+        unsafe { _mm256_test_epi32_mask(_mm256_loadu_si256(numbers.as_ptr().cast()), _mm256_set1_epi32(1)) }
+    }
+
+    #[inline(always)]
     unsafe fn select(self, mask: Mask, other: Self) -> Self {
         let mut limbs = self.limbs;
         for (limb, other) in limbs.iter_mut().zip(other.limbs) {
@@ -612,6 +666,20 @@ impl<M: Modulus> Lanes for F8<M> {
             *limb = unsafe { _mm512_mask_blend_epi64(mask, *limb, other) };
         }
         Self::new(limbs)
+    }
+
+    #[inline(always)]
+    unsafe fn swapped<const DISTANCE: usize>(self) -> Self {
+        // SAFETY: the caller has AVX-512; the array has eight words.
+        unsafe {
+            let lanes = each_lane!(LANE => (LANE ^ DISTANCE) as u64);
+            let lanes = _mm512_loadu_si512(lanes.as_ptr().cast());
+            let mut limbs = self.limbs;
+            for limb in &mut limbs {
+                *limb = _mm512_permutexvar_epi64(lanes, *limb);
+            }
+            Self::new(limbs)
+        }
     }
 
     #[inline(always)]

@@ -96,6 +96,12 @@ pub(crate) trait Lanes: Copy {
     /// Square: below `a^2 / 84 + 2.01` times p.
     unsafe fn square(self) -> Self;
 
+    /// The product as [`Lanes::multiply`] makes it, but loose.
+    unsafe fn multiply_loose(self, other: Self) -> Self;
+
+    /// The square as [`Lanes::square`] makes it, but loose.
+    unsafe fn square_loose(self) -> Self;
+
     /// Sum: below a + b, which must be at most 84.
     unsafe fn add(self, other: Self) -> Self;
 
@@ -129,8 +135,14 @@ pub(crate) trait Lanes: Copy {
     /// The lanes whose words, and so all limbs, are zero; a multiple of p that is not zero does not count.
     unsafe fn empty_lanes(self) -> Mask;
 
+    /// The lanes whose number among these is odd.
+    unsafe fn odd_lanes(numbers: &[u32; LANES]) -> Mask;
+
     /// The other value in the lanes of the mask, this one elsewhere; both carried or loose.
     unsafe fn select(self, mask: Mask, other: Self) -> Self;
+
+    /// Every lane's value moved to the lane whose number differs in these bits, `DISTANCE` below 8.
+    unsafe fn swapped<const DISTANCE: usize>(self) -> Self;
 
     /// Lane `i` of vector `j` becomes lane `j` of vector `i`; values carried or loose.
     unsafe fn transpose(vectors: &mut [Self; LANES]);

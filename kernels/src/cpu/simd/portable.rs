@@ -113,6 +113,16 @@ impl<M: Modulus> Lanes for Portable<M> {
     }
 
     #[inline(always)]
+    unsafe fn multiply_loose(self, other: Self) -> Self {
+        self.map(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    unsafe fn square_loose(self) -> Self {
+        Self(self.0.map(|element| element.square()))
+    }
+
+    #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         self.map(other, |a, b| a + b)
     }
@@ -169,8 +179,18 @@ impl<M: Modulus> Lanes for Portable<M> {
     }
 
     #[inline(always)]
+    unsafe fn odd_lanes(numbers: &[u32; LANES]) -> Mask {
+        numbers.iter().rev().fold(0, |mask, number| mask << 1 | Mask::from(number & 1 == 1))
+    }
+
+    #[inline(always)]
     unsafe fn select(self, mask: Mask, other: Self) -> Self {
         Self(core::array::from_fn(|lane| if in_mask(mask, lane) { other.0[lane] } else { self.0[lane] }))
+    }
+
+    #[inline(always)]
+    unsafe fn swapped<const DISTANCE: usize>(self) -> Self {
+        Self(core::array::from_fn(|lane| self.0[lane ^ DISTANCE]))
     }
 
     #[inline(always)]
