@@ -138,8 +138,7 @@ impl Activation {
         if let Self::Table { first, values } = self {
             // A file may state any first argument, even one beside the largest integer.
             let arguments = (0_i64..).map_while(|index| first.checked_add(index));
-            for (argument, &value) in
-                arguments.zip(values).filter(|(argument, _)| domain.contains(*argument))
+            for (argument, &value) in arguments.zip(values).filter(|(argument, _)| domain.contains(*argument))
             {
                 debug_assert_eq!(self.apply(argument), i64::from(value));
                 image = image.hull(Interval { min: i64::from(value), max: i64::from(value) });

@@ -19,15 +19,16 @@ use crate::function::Function;
 const SCALES_OF_CHANNELS: i64 = 21;
 
 pub(super) fn layer_normalization(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
-    if node.outputs().iter().skip(1).any(|name| !name.is_empty()) {
-        return Err(
-            node.unsupported("its mean and deviation are outputs; only the first output is supported")
-        );
-    }
     let flow = lowering.flow(node, 0)?;
     let first = axis(node, node.integer("axis", -1), flow.shape.len())?;
     let axes: Vec<usize> = (first..flow.shape.len()).collect();
-    let result = standardised(lowering, node, &flow, &axes, node.float("epsilon", 1e-5)?)?;
+    let Standardised { result, mean, inverse } =
+        standardised(lowering, node, &flow, &axes, node.float("epsilon", 1e-5)?)?;
+    for (output, value) in [(1, mean), (2, inverse)] {
+        if node.outputs().get(output).is_some_and(|name| !name.is_empty()) {
+            lowering.bind_output(node, output, Binding::Flow(value))?;
+        }
+    }
     let scale = lowering.required(node, 1)?;
     let bias = lowering.constant(node, 2)?;
     let factor = fitting(node, &scale, &flow.shape)?;
@@ -51,7 +52,7 @@ fn fitting(node: &Node, constant: &Constant, shape: &[usize]) -> Result<Vec<f32>
 pub(super) fn instance_normalization(lowering: &mut Lowering, node: &Node) -> Result<(), ImportError> {
     let flow = image(lowering, node, 1)?;
     let axes: Vec<usize> = (2..flow.shape.len()).collect();
-    let result = standardised(lowering, node, &flow, &axes, node.float("epsilon", 1e-5)?)?;
+    let result = standardised(lowering, node, &flow, &axes, node.float("epsilon", 1e-5)?)?.result;
     let channels = flow.shape[1];
     let scale = channel_values(node, &*lowering.required(node, 1)?, channels)?;
     let bias = channel_values(node, &*lowering.required(node, 2)?, channels)?;
@@ -68,7 +69,7 @@ pub(super) fn group_normalization(lowering: &mut Lowering, node: &Node) -> Resul
     }
     let elements: usize = flow.shape.iter().product();
     let grouped = lowering.viewed(node, &flow, vec![1, groups, elements / groups]);
-    let result = standardised(lowering, node, &grouped, &[2], node.float("epsilon", 1e-5)?)?;
+    let result = standardised(lowering, node, &grouped, &[2], node.float("epsilon", 1e-5)?)?.result;
     let result = lowering.viewed(node, &result, flow.shape.clone());
     let values = |index| {
         let constant = lowering.required(node, index)?;
@@ -89,8 +90,16 @@ pub(super) fn mean_variance_normalization(lowering: &mut Lowering, node: &Node) 
     let axes = node.integers("axes").unwrap_or(&[0, 2, 3]);
     let axes = axes.iter().map(|&at| axis(node, at, rank)).collect::<Result<Vec<_>, _>>()?;
     // What the operator's definition adds to the deviation.
-    let result = standardised(lowering, node, &flow, &axes, 1e-9)?;
+    let result = standardised(lowering, node, &flow, &axes, 1e-9)?.result;
     lowering.bind(node, Binding::Flow(result))
+}
+
+/// What was centred and divided, and by what.
+struct Standardised {
+    result: Flow,
+    mean: Flow,
+    /// `1 / sqrt(variance + epsilon)`.
+    inverse: Flow,
 }
 
 /// `(x - mean) / sqrt(variance + epsilon)`, both over the axes.
@@ -100,9 +109,9 @@ fn standardised(
     flow: &Flow,
     axes: &[usize],
     epsilon: f32,
-) -> Result<Flow, ImportError> {
+) -> Result<Standardised, ImportError> {
     let mean = summed(lowering, node, flow, axes, true);
-    let centred = sum(lowering, node, &[(flow.clone(), 1.0), (mean, -1.0)])?;
+    let centred = sum(lowering, node, &[(flow.clone(), 1.0), (mean.clone(), -1.0)])?;
     let squares = applied(lowering, node, &centred, Function::Square);
     let variance = summed(lowering, node, &squares, axes, true);
     let inverse = Function::Chain(vec![
@@ -110,7 +119,8 @@ fn standardised(
         Function::Power { exponent: -0.5 },
     ]);
     let inverse = applied(lowering, node, &variance, inverse);
-    product(lowering, node, &centred, &inverse)
+    let result = product(lowering, node, &centred, &inverse)?;
+    Ok(Standardised { result, mean, inverse })
 }
 
 /// A scale and a shift for each channel of `[1, channels, ..]`.

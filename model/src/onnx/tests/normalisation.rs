@@ -91,6 +91,14 @@ fn normalisations_are_their_definitions() {
     };
     close(&layer.run(&input), &exact.chunks(4).flat_map(scaled).collect::<Vec<_>>(), "layer");
 
+    let mut several = Model(layer.0.clone());
+    several.graph().node[0].output.extend(["m".to_string(), "d".to_string()]);
+    let options = ImportOptions { output: Some("m".into()), ..Default::default() };
+    let graph = several.import_with(&options).expect("import");
+    let means = graph.run(&input).expect("run").swap_remove(graph.output.0);
+    let expected: Vec<f64> = exact.chunks(4).map(|row| row.iter().sum::<f64>() / 4.0).collect();
+    close(&means, &expected, "means");
+
     let (scale, bias) = ([2.0, -1.0, 0.5, 1.0], [0.5, 0.0, -1.0, 1.0]);
     let channels = |model: Model, operator, attributes| {
         model
