@@ -52,7 +52,7 @@ pub fn prefer<T>(vector: &Vec<T>) {
 }
 
 /// Asks for large pages on the whole pages between two addresses; a refusal changes nothing but the speed.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 fn advise(start: usize, bytes: usize) {
     const PAGE: usize = 1 << 12;
     if bytes < LARGE {
@@ -63,7 +63,7 @@ fn advise(start: usize, bytes: usize) {
     unsafe { libc::madvise(first as *mut libc::c_void, end - first, libc::MADV_HUGEPAGE) };
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), miri))]
 fn advise(_: usize, _: usize) {}
 
 #[cfg(test)]
@@ -72,7 +72,9 @@ mod tests {
 
     #[test]
     fn long_and_short_vectors_have_their_room() {
-        for len in [0, 1, 1000, LARGE / 8, LARGE / 8 + 513, 3 * LARGE] {
+        // Miri is too slow for the long ones.
+        let long = if cfg!(miri) { 0 } else { LARGE };
+        for len in [0, 1, 1000, long / 8, long / 8 + 513, 3 * long] {
             let mut vector = vector::<u64>(len);
             vector.resize(len, 7);
             assert!(vector.capacity() >= len && vector.iter().all(|&entry| entry == 7));
