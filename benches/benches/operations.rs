@@ -1,4 +1,4 @@
-//! A device's operations: multi-scalar multiplications, transforms, row programs, scans.
+//! A device's operations: multi-scalar multiplications, transforms, row programs, scans, contractions.
 
 use std::hint::black_box;
 
@@ -6,7 +6,7 @@ use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::{CurveGroup, PrimeGroup};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use zkloom_backends::program::{Operand, Operation, Program};
-use zkloom_backends::{Backend, CpuBackend, Direction};
+use zkloom_backends::{Backend, CpuBackend, Direction, GeometricBox, Segment};
 use zkloom_verifier::linear::powers;
 
 const LOG_SIZES: [u32; 2] = [12, 16];
@@ -79,5 +79,64 @@ fn operations(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, operations);
+/// Columns of a convolution's matrix: 128 channels of nine entries.
+const WIDTH: usize = 1152;
+
+/// Contractions of a matrix whose entries are partly zero, and boxes as a convolution's views have them.
+fn contractions(criterion: &mut Criterion) {
+    let backend = CpuBackend::new(None).expect("a processor");
+    let mut group = criterion.benchmark_group("contraction");
+    let rows = 256;
+    let weights = powers(-Fr::from(3), rows);
+    group.throughput(Throughput::Elements((rows * WIDTH) as u64));
+    let matrix = |kept: &dyn Fn(usize, u64) -> bool| {
+        let mut state = 1_u64;
+        let entry = |index: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let value = (state >> 40 & 255) as i64 - 128;
+            if kept(index % WIDTH, state >> 48) { value } else { 0 }
+        };
+        backend.upload_integers(&(0..rows * WIDTH).map(entry).collect::<Vec<_>>()).expect("integers")
+    };
+    let matrices = [
+        ("dense", matrix(&|_, _| true)),
+        ("3/4 of the entries zero", matrix(&|_, random| random % 4 == 0)),
+        ("31/32 of the entries zero", matrix(&|_, random| random % 32 == 0)),
+        ("3/4 of the channels zero", matrix(&|column, _| column / 9 % 16 < 4)),
+    ];
+    for (name, matrix) in &matrices {
+        let mut target = backend.zeros(WIDTH).expect("memory");
+        group.bench_function(*name, |b| {
+            b.iter(|| backend.combine_rows(&mut target, 0, black_box(matrix), WIDTH, &weights));
+        });
+    }
+    for side in [32, 8, 4] {
+        let cells = 1 << 14;
+        let segment = |count: usize, step: usize, output_step: usize| Segment {
+            start: 0,
+            count,
+            step,
+            output_start: 0,
+            output_step,
+            ratio: -Fr::from(7),
+            scale: Fr::from(3),
+        };
+        let square = side * side;
+        let axes = [(cells / square, square, 1), (side, side, 0), (side, 1, 0)]
+            .map(|(c, s, o)| vec![segment(c, s, o)]);
+        let boxes = [GeometricBox { offset: 0, output_offset: 0, scale: Fr::from(1), axes: axes.to_vec() }];
+        let source = backend.upload(&powers(-Fr::from(5), cells)).expect("memory");
+        let mut target = backend.zeros(cells).expect("memory");
+        group.throughput(Throughput::Elements(cells as u64));
+        group.bench_function(format!("box of {side} x {side}, written out"), |b| {
+            b.iter(|| backend.expand_boxes(&mut target, black_box(&boxes)));
+        });
+        group.bench_function(format!("box of {side} x {side}, contracted"), |b| {
+            b.iter(|| backend.contract_boxes(&mut target, &source, black_box(&boxes)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, operations, contractions);
 criterion_main!(benches);
