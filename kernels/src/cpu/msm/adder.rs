@@ -578,39 +578,48 @@ unsafe fn finish<L: Lanes<Modulus = FqConfig>, O: Operands<L>>(
             let slope = slopes.get_unchecked_mut(at);
             slope.write((*b)[1].minus::<3>((*a)[1]).carry().multiply(slope.assume_init_read()));
         }
-        // Their squares are below 2.1, x between 6 - 4.6 and 8.1 before it is settled.
         for at in 0..count {
             operands.prefetch_following::<2>(start + at);
             let [a, b] = *places.get_unchecked(at);
             let (x1, added) = ((*a)[0], operands.added(start + at));
-            let mut x = slopes
-                .get_unchecked(at)
-                .assume_init_read()
-                .square_loose()
-                .minus::<6>(x1)
-                .minus::<0>((*b)[0])
-                .settle();
-            if added != ALL {
-                x = x.select(!added, x1);
-            }
+            let x = finished_x(slopes.get_unchecked(at).assume_init_ref(), x1, (*b)[0], added);
             differences.get_unchecked_mut(at).write(x1.subtract::<3>(x));
             (*operands.target(start + at))[0] = x;
         }
-        // A product below 2.2, less at most 3.
         for at in 0..count {
             operands.prefetch_following::<3>(start + at);
             let [a, _] = *places.get_unchecked(at);
-            let (y1, added) = ((*a)[1], operands.added(start + at));
-            let product = slopes
-                .get_unchecked(at)
-                .assume_init_read()
-                .multiply_loose(differences.get_unchecked(at).assume_init_read());
-            let mut y = product.minus::<4>(y1).settle();
-            if added != ALL {
-                y = y.select(!added, y1.carry().reduce());
-            }
+            let (slope, difference) = (slopes.get_unchecked(at), differences.get_unchecked(at));
+            let y1 = (*a)[1];
+            let y = finished_y(
+                slope.assume_init_ref(),
+                difference.assume_init_ref(),
+                y1,
+                operands.added(start + at),
+            );
             (*operands.target(start + at))[1] = y;
         }
+    }
+}
+
+/// The sum's x: the slope's square is below 2.1, so it is between 6 - 4.6 and 8.1 before it is settled. Where nothing is added, the
+/// first point's.
+#[inline(always)]
+unsafe fn finished_x<L: Lanes<Modulus = FqConfig>>(slope: &L, x1: L, x2: L, added: Mask) -> L {
+    // SAFETY: the caller has the instructions.
+    unsafe {
+        let x = slope.square_loose().minus::<6>(x1).minus::<0>(x2).settle();
+        if added == ALL { x } else { x.select(!added, x1) }
+    }
+}
+
+/// The sum's y: the slope times `x1 - x`, a product below 2.2, less at most 3. Where nothing is added, the first point's.
+#[inline(always)]
+unsafe fn finished_y<L: Lanes<Modulus = FqConfig>>(slope: &L, difference: &L, y1: L, added: Mask) -> L {
+    // SAFETY: the caller has the instructions.
+    unsafe {
+        let y = slope.multiply_loose(*difference).minus::<4>(y1).settle();
+        if added == ALL { y } else { y.select(!added, y1.carry().reduce()) }
     }
 }
 

@@ -114,7 +114,7 @@ pub fn msm_integers<T: Integer>(bases: &Bases, integers: &[T], magnitude: u64) -
     Ok(by_windows(bases, &IntegerDigits::new(integers, used, magnitude)))
 }
 
-/// A point's index shares a 32-bit word with two flags.
+/// A point's index shares a 32-bit word with its sign.
 const MOST: usize = adder::MOST - 1;
 
 fn count<T: Sync>(values: &[T], wanted: impl Fn(&T) -> bool + Sync + Send) -> usize {
