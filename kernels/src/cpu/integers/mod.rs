@@ -47,7 +47,9 @@ pub fn widen_into<T: Integer>(values: &[T], elements: &mut Vec<Fr>) {
     elements.par_chunks_mut(GRAIN).zip(values.par_chunks(GRAIN)).for_each(|(elements, values)| {
         for (place, &value) in elements.iter_mut().zip(values) {
             let value = value.into();
-            let known = usize::try_from(value - i64::from(i8::MIN)).ok().and_then(|index| table.get(index));
+            let known = usize::try_from(value.wrapping_sub(i64::from(i8::MIN)))
+                .ok()
+                .and_then(|index| table.get(index));
             *place = known.copied().unwrap_or_else(|| element(value));
         }
     });
