@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{audit, bench, compile, demo, inspect, optimise, plan, prove, run, setup, srs, verify};
+use crate::commands::{
+    audit, bench, compile, demo, inspect, optimise, plan, prove, report, run, setup, srs, verify,
+};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -52,6 +54,8 @@ pub enum Command {
     Compile(compile::Arguments),
     /// Make a network cheaper to prove: prune it, change its scale; ONNX in, ONNX out
     Optimise(optimise::Arguments),
+    /// Tell what a network costs and keeps of its accuracy, layer by layer, alone or before and after; HTML or Markdown
+    Report(report::Arguments),
     /// Run a network in integers on one input, without a proof
     Run(run::Arguments),
     /// Import, make, describe or trust a structured reference string

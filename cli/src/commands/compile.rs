@@ -1,6 +1,6 @@
 //! `zkloom compile`: from an ONNX network to a circuit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -8,8 +8,9 @@ use serde_json::json;
 use zkloom::artifact::hex;
 use zkloom::teleport::Granularity;
 use zkloom::{
-    Calibration, CompileOptions, CompileReport, Dataset, Imported, QuantisationOptions, Quantised,
-    RangePolicy, SearchOptions, SearchReport, TeleportOptions, TeleportReport, Visibility, WeightVisibility,
+    Calibration, CompileOptions, CompileReport, Dataset, ImportOptions, Imported, QuantisationOptions,
+    Quantised, RangePolicy, SearchOptions, SearchReport, TeleportOptions, TeleportReport, Visibility,
+    WeightVisibility,
 };
 
 use super::{check_output, file_bytes};
@@ -57,6 +58,12 @@ pub struct Network {
     /// Typical inputs that the scales are chosen from (npz, npy or json; with labels the report tells accuracy)
     #[arg(long, value_name = "DATA")]
     calibration: PathBuf,
+    /// Sizes of the input, as in 3,224,224, where the file leaves them open; those of the calibration data if absent
+    #[arg(long, value_name = "N,N,..", value_delimiter = ',')]
+    input_shape: Option<Vec<usize>>,
+    /// Take this tensor as the output: one of several, or an inner one; what does not lead to it is left out
+    #[arg(long, value_name = "NAME")]
+    output_tensor: Option<String>,
     /// Bits of an activation, 4 to 12
     #[arg(long, value_name = "N", default_value_t = 8)]
     bits: u32,
@@ -94,6 +101,8 @@ pub struct Network {
 pub struct Prepared {
     /// In floats, as read.
     pub imported: Imported,
+    /// In floats, of another scale if that was asked for.
+    pub scaled: Imported,
     /// In integers.
     pub quantised: Quantised,
     /// The change of scale.
@@ -105,32 +114,68 @@ pub struct Prepared {
 impl Network {
     /// Reads the network and turns it into integers. A search reckons with circuits with these options.
     pub fn prepare(&self, circuit: &CompileOptions, console: &Console) -> anyhow::Result<Prepared> {
-        let model = &self.model;
-        let imported = Imported::from_file(model).with_context(|| format!("model {}", model.display()))?;
-        let load = |path: &PathBuf| Dataset::load(path).map_err(zkloom::Error::from);
-        let calibration = load(&self.calibration)?;
+        let data = self.data()?;
+        let imported = read(&self.model, &self.import(&data.0))?;
+        self.transform(imported, &data, circuit, console)
+    }
+
+    /// Turns a network into integers as the options say.
+    pub fn transform(
+        &self,
+        imported: Imported,
+        (calibration, evaluation): &(Dataset, Option<Dataset>),
+        circuit: &CompileOptions,
+        console: &Console,
+    ) -> anyhow::Result<Prepared> {
         let (scaled, teleported) = if self.teleport {
             console.note("changing the scale");
             let granularity = Granularity::Channel;
             let options = TeleportOptions { granularity, bits: self.bits, ..TeleportOptions::default() };
-            let (scaled, report) = imported.teleport(&calibration, &options)?;
+            let (scaled, report) = imported.teleport(calibration, &options)?;
             (scaled, Some(report))
         } else {
             (imported.clone(), None)
         };
         let Some(max_accuracy_loss) = self.max_accuracy_loss else {
             console.note("quantising");
-            let quantised = scaled.quantise(&calibration, &self.options())?;
-            return Ok(Prepared { imported, quantised, teleported, searched: None });
+            let quantised = scaled.quantise(calibration, &self.options())?;
+            return Ok(Prepared { imported, scaled, quantised, teleported, searched: None });
         };
         console.note("searching for the cheapest network within the loss");
-        let evaluation = self.evaluation.as_ref().map(load).transpose()?;
         let options = SearchOptions { start: self.options(), max_accuracy_loss, ..SearchOptions::default() };
-        let (quantised, report) = scaled.search((&calibration, evaluation.as_ref()), &options, circuit)?;
-        Ok(Prepared { imported, quantised, teleported, searched: Some(report) })
+        let (quantised, report) = scaled.search((calibration, evaluation.as_ref()), &options, circuit)?;
+        Ok(Prepared { imported, scaled, quantised, teleported, searched: Some(report) })
     }
 
-    fn options(&self) -> QuantisationOptions {
+    /// How a network is read that these data belong to.
+    pub fn import(&self, data: &Dataset) -> ImportOptions {
+        let input_shape = self.input_shape.clone().unwrap_or_else(|| data.shape.clone());
+        ImportOptions { input_shape: Some(input_shape), output: self.output_tensor.clone() }
+    }
+
+    /// File of the network.
+    pub fn model(&self) -> &Path {
+        &self.model
+    }
+
+    /// Files of the calibration set and of the evaluation set.
+    pub fn data_files(&self) -> (&Path, Option<&Path>) {
+        (&self.calibration, self.evaluation.as_deref())
+    }
+
+    /// Reads the calibration set and the evaluation set.
+    pub fn data(&self) -> anyhow::Result<(Dataset, Option<Dataset>)> {
+        let load = |path: &PathBuf| Dataset::load(path).map_err(zkloom::Error::from);
+        Ok((load(&self.calibration)?, self.evaluation.as_ref().map(load).transpose()?))
+    }
+
+    /// Whether anything is done to a network beside turning it into integers.
+    pub fn has_passes(&self) -> bool {
+        self.teleport || self.max_accuracy_loss.is_some()
+    }
+
+    /// Options of a quantisation, without a search.
+    pub fn options(&self) -> QuantisationOptions {
         QuantisationOptions {
             bits: self.bits,
             shift: self.shift,
@@ -141,6 +186,11 @@ impl Network {
             ..QuantisationOptions::default()
         }
     }
+}
+
+/// Reads a network.
+pub fn read(model: &Path, options: &ImportOptions) -> anyhow::Result<Imported> {
+    Imported::from_file_with(model, options).with_context(|| format!("model {}", model.display()))
 }
 
 /// A method of `--ranges`.

@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod optimise;
 pub mod plan;
 pub mod prove;
+pub mod report;
 pub mod run;
 pub mod setup;
 pub mod srs;
@@ -37,6 +38,7 @@ pub fn run(command: &Command, console: &Console) -> anyhow::Result<Outcome> {
     match command {
         Command::Compile(arguments) => compile::run(arguments, console),
         Command::Optimise(arguments) => optimise::run(arguments, console),
+        Command::Report(arguments) => report::run(arguments, console),
         Command::Srs(command) => srs::run(command, console),
         Command::Setup(arguments) => setup::run(arguments, console),
         Command::Prove(arguments) => prove::run(arguments, console),

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use zkloom::sparsify::{Allocation, Method, Pattern};
 use zkloom::teleport::{Granularity, Threshold};
-use zkloom::{Dataset, Imported, SparsifyOptions, SparsityReport, TeleportOptions, TeleportReport, files};
+use zkloom::{
+    Dataset, ImportOptions, SparsifyOptions, SparsityReport, TeleportOptions, TeleportReport, files,
+};
 
+use super::compile::read;
 use super::{check_output, file_bytes};
 use crate::console::{Console, Outcome};
 use crate::exit::Failure;
@@ -26,6 +28,26 @@ pub struct Arguments {
     /// Typical inputs (npz, npy or json)
     #[arg(long, value_name = "DATA")]
     calibration: PathBuf,
+    /// What to prune.
+    #[command(flatten)]
+    pruning: Pruning,
+    /// Change the scale of hidden values, exactly, so that ranges are alike
+    #[arg(long)]
+    teleport: bool,
+    /// Largest magnitude that hidden values may have after the change of scale; chosen by the noise of rounding if absent
+    #[arg(long, value_name = "T", requires = "teleport")]
+    threshold: Option<f32>,
+    /// Balance single channels too, and not only residual stages as wholes
+    #[arg(long, requires = "teleport")]
+    balance: bool,
+    /// ONNX file to write
+    #[arg(short, long, value_name = "OUT.onnx")]
+    output: PathBuf,
+}
+
+/// What to prune, and how: options that several commands share.
+#[derive(Debug, Args)]
+pub struct Pruning {
     /// Remove this part of the channels, 0 to 1, with all that makes and reads them: shorter tensors, cheaper proofs
     #[arg(long, value_name = "PART", conflicts_with_all = ["weights", "blocks"])]
     channels: Option<f64>,
@@ -47,18 +69,6 @@ pub struct Arguments {
     /// A layer that stays as it is; may be given several times
     #[arg(long, value_name = "LAYER")]
     exclude: Vec<String>,
-    /// Change the scale of hidden values, exactly, so that ranges are alike
-    #[arg(long)]
-    teleport: bool,
-    /// Largest magnitude that hidden values may have after the change of scale; chosen by the noise of rounding if absent
-    #[arg(long, value_name = "T", requires = "teleport")]
-    threshold: Option<f32>,
-    /// Balance single channels too, and not only residual stages as wholes
-    #[arg(long, requires = "teleport")]
-    balance: bool,
-    /// ONNX file to write
-    #[arg(short, long, value_name = "OUT.onnx")]
-    output: PathBuf,
 }
 
 /// How weights to remove are chosen.
@@ -88,9 +98,9 @@ fn blocks(text: &str) -> Result<(usize, usize), String> {
     numbers.ok_or_else(|| "use two numbers, as in 2:4 for two zeros of each four weights".to_owned())
 }
 
-impl Arguments {
+impl Pruning {
     /// What to prune, if anything.
-    fn sparsify(&self) -> Option<SparsifyOptions> {
+    pub fn options(&self) -> Option<SparsifyOptions> {
         let (pattern, sparsity) = match (self.channels, self.weights, self.blocks) {
             (Some(part), _, _) => (Pattern::Channels, part),
             (_, Some(part), _) => (Pattern::Unstructured, part),
@@ -107,7 +117,9 @@ impl Arguments {
             ..SparsifyOptions::default()
         })
     }
+}
 
+impl Arguments {
     fn scale(&self) -> Option<TeleportOptions> {
         let threshold = self.threshold.map(Threshold::Fixed);
         self.teleport.then(|| TeleportOptions {
@@ -121,14 +133,15 @@ impl Arguments {
 /// Applies the passes in the order pruning, change of scale; writes the network and reports.
 pub fn run(arguments: &Arguments, console: &Console) -> anyhow::Result<Outcome> {
     check_output(&arguments.output)?;
-    let (pruning, scaling) = (arguments.sparsify(), arguments.scale());
+    let (pruning, scaling) = (arguments.pruning.options(), arguments.scale());
     if pruning.is_none() && scaling.is_none() {
         let message = "nothing to do; give --channels, --weights, --blocks or --teleport";
         return Err(Failure::option(message.to_owned()).into());
     }
     let model = &arguments.model;
-    let mut network = Imported::from_file(model).with_context(|| format!("model {}", model.display()))?;
     let calibration = Dataset::load(&arguments.calibration).map_err(zkloom::Error::from)?;
+    let options = ImportOptions { input_shape: Some(calibration.shape.clone()), output: None };
+    let mut network = read(model, &options)?;
     let (mut pruned, mut scaled): (Option<SparsityReport>, Option<TeleportReport>) = (None, None);
     if let Some(options) = pruning {
         console.note("pruning");

@@ -116,11 +116,11 @@ impl Extent {
         (f64::from(self.max) - f64::from(self.min)).max(0.0)
     }
 
-    fn see(&mut self, value: f32) {
+    pub(crate) fn see(&mut self, value: f32) {
         *self = Self { min: self.min.min(value), max: self.max.max(value) };
     }
 
-    fn join(&mut self, other: Self) {
+    pub(crate) fn join(&mut self, other: Self) {
         *self = Self { min: self.min.min(other.min), max: self.max.max(other.max) };
     }
 }
