@@ -169,7 +169,7 @@ proptest! {
             if state % 7 == 0 { 0 } else { (state as i64) >> (64 - bits) }
         };
         // Some rows have runs of zeros, as pruning of whole channels leaves them.
-        let pruned = |row: usize, column: usize| seed % 3 == 0 && (row + column / 32) % 2 == 0;
+        let pruned = |row: usize, column: usize| seed.is_multiple_of(3) && (row + column / 32).is_multiple_of(2);
         let entry = |index: usize| next() * i64::from(!pruned(index / width, index % width));
         let matrix: Vec<i64> = (0..weights.len() * width).map(entry).collect();
         let sum = |k: usize| -> Fr {

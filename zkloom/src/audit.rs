@@ -180,19 +180,19 @@ impl Verifier {
         })
     }
 
-    /// Names, shapes and scales of inputs and outputs, which the key shows to people, are those of the architecture.
+    /// Names and shapes of inputs and outputs, which the key shows to people, are those of the architecture. Their scales are not
+    /// part of it: what an integer stands for is the key maker's word, and bound to the key.
     fn check_labels(&self, description: &Description) -> Result<()> {
         let wanted = labels(self.key.circuit(), description.circuit.layout.structure.graph());
         let text = |label: Option<&TensorLabel>| match label {
-            Some(TensorLabel { name, shape, scale, .. }) => {
-                format!("`{name}` of shape {shape:?}, scale {scale:e}")
-            }
+            Some(TensorLabel { name, shape, .. }) => format!("`{name}` of shape {shape:?}"),
             None => "no such tensor".to_owned(),
         };
         for index in 0..wanted.len().max(self.labels.len()) {
             let (wanted, found) = (wanted.get(index), self.labels.get(index));
             let same = wanted.zip(found).is_some_and(|(wanted, found)| {
-                wanted == found && wanted.scale.to_bits() == found.scale.to_bits()
+                let shown = |label: &TensorLabel| (label.identifier, label.name.clone(), label.shape.clone());
+                shown(wanted) == shown(found)
             });
             if !same {
                 let identifier = found.or(wanted).map_or(0, |label| label.identifier);
@@ -365,13 +365,12 @@ mod tests {
         quantised
     }
 
-    /// A key maker could bind the key to a scale of his own: the numbers that people read would be others.
+    /// A key maker could bind the key to names of his own: people would take the numbers for others.
     #[test]
     fn labels_are_those_of_the_architecture() {
         let world = world();
         let (honest, description) = (world.keyed.verifier(), world.keyed.description());
-        let changes: [fn(&mut Vec<TensorLabel>); 5] = [
-            |labels| labels[0].scale *= 10.0,
+        let changes: [fn(&mut Vec<TensorLabel>); 4] = [
             |labels| labels[0].name.push('x'),
             |labels| labels[0].shape.insert(0, 1),
             |labels| labels.push(labels[0].clone()),

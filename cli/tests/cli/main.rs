@@ -8,5 +8,6 @@ mod devices;
 mod disk;
 mod formats;
 mod json;
+mod report;
 mod story;
 mod world;
