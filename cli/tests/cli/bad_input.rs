@@ -35,7 +35,14 @@ fn not_an_onnx_file() {
     compile(b"# a text, not a network\n", &[]).fails(4, &["model.onnx", "not an ONNX model"]);
     compile(b"", &[]).fails(4, &["model.onnx"]);
     compile(&std::fs::read(fixture("digit.npy")).unwrap(), &[]).fails(4, &["not an ONNX model"]);
-    let missing = world().run(&["compile", "no.onnx", "--calibration", "no.npz", "-o", &world().path("x")]);
+    let missing = world().run(&[
+        "compile",
+        "no.onnx",
+        "--calibration",
+        &fixture("digits-calibration.npz"),
+        "-o",
+        &world().path("x"),
+    ]);
     missing.fails(4, &["no.onnx", "check the path"]);
 }
 
